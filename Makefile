@@ -1,0 +1,289 @@
+# conc - threads, processes and pools for Lua 5.4
+#
+#   make            build/conc/core.so, build/conc/http_core.so, build/libconc.a
+#   make demo       install what is missing, build, run the tour of the examples
+#   make test       install what is missing, build, run the tests
+#                   (SPEC="spec/lock_spec.lua ..." some; FILTER=pattern of names)
+#   make install    PREFIX=/usr/local DESTDIR=; make uninstall
+#
+#   make asan tsan valgrind      the tests under the sanitizers, under valgrind
+#   make lint layers             static checks; who may include whom
+#   make coverage bench fuzz model docs
+#
+# Settings: CC, CFLAGS, LDFLAGS, LUA, LUA_INCDIR, BUILD, DEBUG=1 (invariants
+# are checked at run time), HTTP=0 (without libcurl). What they change is
+# rebuilt. Only 'demo', 'test' and the checks ever install system packages.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---- settings ---------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+LUA     ?= lua5.4
+PREFIX  ?= /usr/local
+BUILD   ?= build
+HTTP    ?= 1
+CFLAGS  ?= $(if $(DEBUG),-O1,-O2) -g
+TESTCC  ?= $(CC)
+
+pkg = $(shell pkg-config $(1) lua5.4 2>/dev/null || pkg-config $(1) lua-5.4 2>/dev/null)
+ifndef LUA_INCDIR
+LUA_INCDIR := $(or $(patsubst -I%,%,$(firstword $(filter -I%,$(call pkg,--cflags-only-I)))),/usr/include/lua5.4)
+endif
+ifndef LUA_LIB
+LUA_LIB := $(or $(call pkg,--libs),-llua5.4)
+endif
+CURL_LIB ?= $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR)) -lcurl
+
+OS   := $(shell uname -s | tr A-Z a-z)
+here := $(CURDIR)
+out  := $(abspath $(BUILD))
+
+# ---- sources: all of src/, whoever adds a file ------------------------------
+
+SRC       := $(filter-out $(filter-out src/sys_$(OS).c,$(wildcard src/sys_*.c)),$(wildcard src/*.c))
+HTTP_SRC  := $(filter src/http%.c,$(SRC))
+CORE_SRC  := $(filter-out $(HTTP_SRC),$(SRC))
+CTEST_SRC := $(wildcard spec/c/*_test.c)
+CSO_SRC   := $(wildcard spec/c/*_so.c)
+SPEC      ?= $(wildcard spec/*_spec.lua)
+
+obj       = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
+CORE_OBJ  := $(call obj,$(CORE_SRC))
+HTTP_OBJ  := $(if $(filter 1,$(HTTP)),$(call obj,$(HTTP_SRC)))
+CORE_SO   := $(BUILD)/conc/core.so
+HTTP_SO   := $(if $(HTTP_OBJ),$(BUILD)/conc/http_core.so)
+LIB       := $(BUILD)/libconc.a
+CTESTS    := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(CTEST_SRC))
+CSOS      := $(patsubst spec/c/%_so.c,$(BUILD)/spec/%.so,$(CSO_SRC))
+HOST      := $(if $(wildcard examples/host/host.c),$(BUILD)/host)
+BOUNDED   := $(BUILD)/spec/bounded
+DEBUG_LIB := $(BUILD)/spec/libconc_debug.a
+DEBUG_OBJ := $(CORE_OBJ:$(BUILD)/obj/%=$(BUILD)/dobj/%)
+
+# ---- flags --------------------------------------------------------------
+
+WARN   = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
+SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic -DCONC_COVERAGE)
+ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
+             -I$(LUA_INCDIR) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(SANE) $(COVER) $(CPPFLAGS) $(CFLAGS)
+LINK   = $(CC) $(SANE) $(if $(COVERAGE),--coverage) $(LDFLAGS)
+SYSLIB = -pthread -ldl -lm
+ifeq ($(OS),darwin)
+SHARED = -bundle -undefined dynamic_lookup
+else
+SHARED = -shared -Wl,-z,now
+endif
+ifneq ($(COVERAGE),)
+# What leaves by _exit writes its counters first.
+WRAP     = -Wl,--wrap=_exit
+WRAP_OBJ = $(BUILD)/spec/coverage.o
+endif
+
+# ---- build ------------------------------------------------------------------
+
+.PHONY: all clean install uninstall demo demo-run test test-run asan tsan valgrind \
+        lint layers coverage bench fuzz model docs FORCE
+FORCE:
+
+all: $(CORE_SO) $(HTTP_SO) $(LIB)
+
+# Two files that change when the flags, or the list of objects, do.
+stamp = @printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)/obj $(BUILD)/dobj $(BUILD)/conc $(BUILD)/spec
+	$(call stamp,$(CC) $(ALL_CFLAGS) | $(LINK) $(WRAP))
+$(BUILD)/objects: FORCE $(BUILD)/flags
+	$(call stamp,$(CORE_OBJ) | $(HTTP_OBJ))
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(CORE_SO): $(CORE_OBJ) $(WRAP_OBJ) $(BUILD)/objects
+	$(LINK) $(SHARED) $(WRAP) -o $@ $(CORE_OBJ) $(WRAP_OBJ) $(SYSLIB)
+
+$(BUILD)/conc/http_core.so: $(HTTP_OBJ) $(BUILD)/objects
+	$(LINK) $(SHARED) -o $@ $(HTTP_OBJ) $(CURL_LIB) $(SYSLIB)
+
+# The objects of the HTTP module are in it too: who does not open that module
+# (luaopen_conc_http_core) does not link them, nor libcurl.
+$(LIB): $(CORE_OBJ) $(HTTP_OBJ) $(BUILD)/objects
+	@rm -f $@
+	$(AR) rcs $@ $(CORE_OBJ) $(HTTP_OBJ)
+
+$(BUILD)/host: examples/host/host.c $(LIB) $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -Isrc $< -o $@ -MMD -MP $(LDFLAGS) -Wl,-E $(LIB) $(LUA_LIB) $(SYSLIB)
+
+# ---- test programs ----------------------------------------------------------
+
+$(BOUNDED): spec/bounded.c
+	@mkdir -p $(@D)
+	$(TESTCC) -std=gnu11 -O2 -g $(WARN) $< -o $@
+
+# spec/c/x_test.c: a C test. It calls the core as debug builds have it, with
+# its checks and hooks.
+$(BUILD)/dobj/%.o: src/%.c $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -MMD -MP -c $< -o $@
+
+$(DEBUG_LIB): $(DEBUG_OBJ) $(BUILD)/objects
+	@rm -f $@
+	$(AR) rcs $@ $(DEBUG_OBJ)
+
+$(BUILD)/spec/%_test: spec/c/%_test.c $(DEBUG_LIB) $(WRAP_OBJ) $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -Isrc $< -o $@ -MMD -MP $(LDFLAGS) $(WRAP) $(DEBUG_LIB) $(WRAP_OBJ) \
+	  -Wl,--as-needed $(LUA_LIB) $(SYSLIB)
+
+# spec/c/x_so.c: a shared object that a spec loads or preloads.
+$(BUILD)/spec/%.so: spec/c/%_so.c $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -fvisibility=default -Isrc $< -o $@ -MMD -MP -shared $(SYSLIB)
+
+$(BUILD)/spec/coverage.o: spec/c/coverage.c $(BUILD)/flags
+	$(CC) -std=gnu11 -O1 -fPIC -fvisibility=hidden -c $< -o $@
+
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/dobj/*.d $(BUILD)/spec/*.d $(BUILD)/*.d)
+
+# ---- run in the tree --------------------------------------------------------
+
+# The modules of this tree, whatever the folder a program changes to.
+TREE = env LUA_PATH_5_4='$(here)/lua/?.lua;$(here)/lua/?/init.lua;$(here)/?.lua;;' \
+           LUA_CPATH_5_4='$(out)/?.so;$(out)/spec/?.so;;' CONC_BUILD='$(out)' LUA='$(LUA)'
+
+demo:
+	@.ci/need demo
+	@$(MAKE) --no-print-directory demo-run
+
+demo-run: all $(HOST)
+	@if [ -n '$(HOST)' ]; then echo '== host: two Lua states and a C thread in one program'; $(TREE) $(HOST); fi
+	@$(TREE) $(LUA) examples/demo.lua
+
+test:
+	@.ci/need test
+	@$(MAKE) --no-print-directory test-run
+
+test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
+	@$(TREE) FILTER='$(FILTER)' $(LUA) spec/run.lua $(out) $(SPEC) \
+	  $(if $(filter command,$(origin SPEC)),,$(CTESTS))
+
+# ---- checks -------------------------------------------------------------
+
+lib_of = $(shell gcc -print-file-name=$(1).so)
+
+# Lua itself is not instrumented, so the runtime has to be there before it.
+# Leaks are what spec/helper.lua counts; the C tests have the leak check.
+asan:
+	@.ci/need test
+	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_PRELOAD='$(call lib_of,libasan) $(call lib_of,libubsan)' \
+	  ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:disable_coredump=1:handle_abort=0' \
+	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:abort_on_error=1' \
+	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined
+
+tsan:
+	@.ci/need test
+	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan)' \
+	  TSAN_OPTIONS='halt_on_error=0:exitcode=66:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp' \
+	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread
+
+valgrind:
+	@.ci/need valgrind
+	@CONC_SANITIZER=valgrind CONC_ARENA=1G TEST_SLOW=20 \
+	  TEST_COMMAND='valgrind -q --error-exitcode=99 --child-silent-after-fork=yes --fair-sched=yes' \
+	  $(MAKE) --no-print-directory test-run BUILD='$(BUILD)/valgrind' DEBUG=1
+
+lint:
+	@.ci/need lint
+	luacheck -q $(wildcard lua spec examples bench docs)
+	$(MAKE) --no-print-directory lint-build CC=gcc BUILD='$(BUILD)/lint-gcc' WERROR=1
+	$(MAKE) --no-print-directory lint-build CC=clang BUILD='$(BUILD)/lint-clang' WERROR=1
+	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppressions-list=.ci/cppcheck.supp -j2 -DLUA_VERSION_NUM=504 src
+	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -I$(LUA_INCDIR)
+
+.PHONY: lint-build
+lint-build: all $(HOST) $(CTESTS) $(CSOS)
+
+layers:
+	@$(LUA) .ci/layers.lua
+
+coverage:
+	@.ci/need test
+	@rm -f $(BUILD)/coverage/obj/*.gcda
+	@$(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/coverage' COVERAGE=1 CFLAGS='-O0 -g'
+	@$(LUA) .ci/coverage.lua '$(BUILD)/coverage'
+
+bench docs:
+	@.ci/need $@
+	@$(MAKE) --no-print-directory $@-run
+
+.PHONY: bench-run docs-run
+bench-run: all
+	@$(TREE) $(LUA) bench/run.lua $(BENCH)
+docs-run: all
+	@$(TREE) $(LUA) docs/build.lua
+
+# Each spec/fuzz/x_fuzz.c with libFuzzer; spec/fuzz/x/ is its corpus, and
+# what it finds goes to $(BUILD)/fuzz/x/.
+FUZZ_RUNS    ?= 10000000
+FUZZ_SECONDS ?= 0
+FUZZERS := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
+fuzz:
+	@.ci/need fuzz
+	@$(MAKE) --no-print-directory fuzz-run CC=clang BUILD='$(BUILD)/fuzz' \
+	  SANITIZE=address,undefined CFLAGS='-O1 -g -fsanitize=fuzzer-no-link'
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZERS:%=fuzz-run-%)
+fuzz-run-%: $(BUILD)/%_fuzz
+	@mkdir -p $(BUILD)/$*
+	$(TREE) $< -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  -artifact_prefix=$(BUILD)/$*- $(BUILD)/$* $(wildcard spec/fuzz/$*)
+
+$(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(LIB) $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(LIB) $(LUA_LIB) $(SYSLIB)
+
+# Models of the protocols: Promela for spin, or a Lua program that tries every
+# interleaving.
+model:
+	@.ci/need model
+	@set -e; mkdir -p $(BUILD)/model; for m in $(abspath $(wildcard docs/model/*.pml)); do echo "== $$m"; \
+	  (cd $(BUILD)/model && spin -a $$m && $(CC) -O2 -DSAFETY -o pan pan.c && ./pan -m1000000 > pan.out; \
+	   cat pan.out; grep -q 'errors: 0' pan.out); done
+	@set -e; for m in $(wildcard docs/model/*.lua); do echo "== $$m"; $(TREE) $(LUA) $$m; done
+
+# ---- install ----------------------------------------------------------------
+
+LUADIR   ?= $(PREFIX)/share/lua/5.4
+LIBDIR   ?= $(PREFIX)/lib/lua/5.4
+ALIBDIR  ?= $(PREFIX)/lib
+INCDIR   ?= $(PREFIX)/include
+INSTALL  ?= install
+LUA_FILES := $(patsubst lua/%,%,$(shell find lua -name '*.lua' 2>/dev/null))
+LUA_DIRS  := $(sort $(dir $(LUA_FILES)))
+
+install: install-rock
+	$(INSTALL) -d '$(DESTDIR)$(ALIBDIR)' '$(DESTDIR)$(INCDIR)'
+	$(INSTALL) -m 644 $(LIB) '$(DESTDIR)$(ALIBDIR)/libconc.a'
+	$(INSTALL) -m 644 src/conc.h '$(DESTDIR)$(INCDIR)/conc.h'
+
+# Only what 'require' finds: the part that LuaRocks installs.
+.PHONY: install-rock
+install-rock: all
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/conc'
+	$(INSTALL) -m 755 $(CORE_SO) $(HTTP_SO) '$(DESTDIR)$(LIBDIR)/conc'
+	@set -e; for d in $(LUA_DIRS); do $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$$d"; done
+	@set -e; for f in $(LUA_FILES); do $(INSTALL) -m 644 "lua/$$f" "$(DESTDIR)$(LUADIR)/$$f"; done
+
+uninstall:
+	rm -f '$(DESTDIR)$(LIBDIR)/conc/core.so' '$(DESTDIR)$(LIBDIR)/conc/http_core.so' \
+	  '$(DESTDIR)$(ALIBDIR)/libconc.a' '$(DESTDIR)$(INCDIR)/conc.h'
+	@for f in $(LUA_FILES); do rm -f "$(DESTDIR)$(LUADIR)/$$f"; done
+	@for d in $(LUA_DIRS); do rmdir "$(DESTDIR)$(LUADIR)/$$d" 2>/dev/null || true; done
+	@rmdir '$(DESTDIR)$(LIBDIR)/conc' 2>/dev/null || true
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,151 @@
+-- The test driver: each spec file and each C test in a process of its own.
+--
+--   lua5.4 spec/run.lua BUILD_DIR [FILE ...]
+--
+-- FILE is a spec file (spec/lock_spec.lua) or a compiled C test; 'make test'
+-- names them all. Each runs under spec/bounded.c: with a time limit (120 s, or
+-- what a line "timeout: 300" among its first ten says), in a session of
+-- its own, and with nothing left behind. A file fails if a test in it fails,
+-- if it crashes or exits with an error after its last test, if it takes too
+-- long, or if a process of it stays.
+--
+-- From the environment: FILTER (a Lua pattern: only tests whose name matches),
+-- TEST_PRELOAD (LD_PRELOAD of the tested processes), TEST_SLOW (a factor on time
+-- limits), TEST_COMMAND (put before the command, e.g. valgrind and its options).
+local build = table.remove(arg, 1)
+local lua = os.getenv("LUA") or "lua5.4"
+local slow = tonumber(os.getenv("TEST_SLOW")) or 1
+local filter = os.getenv("FILTER") or ""
+local preload = os.getenv("TEST_PRELOAD") or ""
+local before = os.getenv("TEST_COMMAND") or ""
+
+local function quote(s)
+  return "'" .. s:gsub("'", "'\\''") .. "'"
+end
+
+local function lines_of(path)
+  local list, file = {}, io.open(path)
+  if file then
+    for line in file:lines() do list[#list + 1] = line end
+    file:close()
+  end
+  return list
+end
+
+-- The limit that the source of a test asks for.
+local function limit_of(source)
+  local limit, lines = 120, lines_of(source)
+  for i = 1, math.min(10, #lines) do
+    limit = tonumber(lines[i]:match("timeout: (%d+)")) or limit
+  end
+  return limit * slow
+end
+
+-- What is to be run for a file: its name, source, command and report.
+local function plan(file)
+  local name = file:match("([^/]+)$"):gsub("%.lua$", "")
+  local log = build .. "/test/" .. name .. ".log"
+  if not file:find("_spec%.lua$") then  -- a C test reports on standard output
+    return { name = name, source = "spec/c/" .. name .. ".c", command = quote(file), log = log, report = log }
+  end
+  local report = build .. "/test/" .. name .. ".report"
+  local command = table.concat({ "CONC_REPORT=" .. quote(report), before, lua, "spec/one.lua", quote(file) }, " ")
+  if filter ~= "" then command = command .. " --filter=" .. quote(filter) end
+  return { name = name, source = file, command = command, log = log, report = report, is_spec = true }
+end
+
+local function run(p)
+  os.remove(p.report)
+  local bounded = ("exec %s/spec/bounded -t %g -o %s env %s %s"):format(quote(build), limit_of(p.source),
+    quote(p.log), preload ~= "" and "LD_PRELOAD=" .. quote(preload) or "", p.command)
+  local pipe = assert(io.popen(bounded))
+  local outcome = pipe:read("a")
+  pipe:close()
+  local result = { left = outcome:match("left=(%d+.*)\n") or "?" }
+  for key, value in outcome:gmatch("(%a+)=([%d.]+)") do
+    if key ~= "left" then result[key] = tonumber(value) end
+  end
+  return result
+end
+
+-- Counts the lines of a report and collects its failures with their comments.
+local function read_report(p)
+  local tally = { passed = 0, failed = 0, skipped = 0, failures = {} }
+  local failure
+  for _, line in ipairs(lines_of(p.report)) do
+    local kind = line:match("^(%a[%a ]-)[ %d]* %- ")
+    if kind == "ok" then
+      failure = nil
+      local key = line:find("# SKIP", 1, true) and "skipped" or "passed"
+      tally[key] = tally[key] + 1
+    elseif kind == "not ok" then
+      failure = { line }
+      tally.failed = tally.failed + 1
+      table.insert(tally.failures, failure)
+    elseif failure and line:find("^#") and not line:find("^# running:") then
+      table.insert(failure, line)
+    else
+      failure = nil
+      tally.running = line:match("^# running: (.*)") or tally.running
+      tally.complete = tally.complete or line:find("^1%.%.%d+$") ~= nil
+    end
+  end
+  return tally
+end
+
+-- What is wrong with the process itself, apart from its tests.
+local function complaint(p, result, tally)
+  local during = (p.is_spec and not tally.complete and tally.running) and ", in: " .. tally.running or ""
+  if not result.exit then return "could not be run" end
+  if result.timeout == 1 then return ("took longer than %g s and was killed"):format(limit_of(p.source)) .. during end
+  if result.signal ~= 0 then return "was killed by signal " .. math.tointeger(result.signal) .. during end
+  if p.is_spec and not tally.complete then return "ended early" .. during end
+  if tally.failed == 0 and result.exit ~= 0 then
+    return "ended with exit code " .. math.tointeger(result.exit) .. (p.is_spec and " after its last test" or "")
+  end
+  if tally.passed + tally.failed + tally.skipped == 0 and filter == "" then return "has no tests" end
+  if result.left ~= "0" then return "left processes behind: " .. result.left end
+end
+
+local function tail(path, count)
+  local lines = lines_of(path)
+  for i = math.max(1, #lines - count + 1), #lines do
+    print("    | " .. lines[i])
+  end
+end
+
+local total = { passed = 0, failed = 0, skipped = 0 }
+local bad = {}
+
+local function test(file)
+  local p = plan(file)
+  io.write(("%-28s"):format(p.name)):flush()
+  local result = run(p)
+  local tally = read_report(p)
+  local trouble = complaint(p, result, tally)
+  if trouble then tally.failed = tally.failed + 1 end
+  for key in pairs(total) do total[key] = total[key] + tally[key] end
+  print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed, tally.skipped,
+    result.seconds or 0, trouble and "  " .. trouble or ""))
+  if tally.failed > 0 then table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures }) end
+end
+
+local function explain(b)
+  print("\n== " .. b.plan.source)
+  for _, failure in ipairs(b.failures) do
+    print("  " .. table.concat(failure, "\n  "))
+  end
+  if b.trouble then
+    print("  " .. b.plan.name .. " " .. b.trouble)
+    print("  the end of " .. b.plan.log .. ":")
+    tail(b.plan.log, 30)
+  end
+end
+
+assert(build, "usage: lua5.4 spec/run.lua BUILD_DIR FILE ...")
+os.execute("mkdir -p " .. quote(build .. "/test"))
+for _, file in ipairs(arg) do test(file) end
+for _, b in ipairs(bad) do explain(b) end
+if #bad > 0 then print() end
+print(("%d passed, %d failed, %d skipped"):format(total.passed, total.failed, total.skipped))
+os.exit(total.failed == 0 and #arg > 0)

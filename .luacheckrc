@@ -1,7 +1,7 @@
 -- luacheck: run by 'make lint' over lua/, spec/, examples/, bench/ and docs/
 std = "lua54"
 codes = true
-max_line_length = 110
+max_line_length = 100
 unused_args = false             -- a callback names what it is given
 ignore = {
   "211/_.*",                    -- local _ <close> = ...: there for its scope

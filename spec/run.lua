@@ -46,18 +46,22 @@ local function plan(file)
   local name = file:match("([^/]+)$"):gsub("%.lua$", "")
   local log = build .. "/test/" .. name .. ".log"
   if not file:find("_spec%.lua$") then  -- a C test reports on standard output
-    return { name = name, source = "spec/c/" .. name .. ".c", command = quote(file), log = log, report = log }
+    local source = "spec/c/" .. name .. ".c"
+    return { name = name, source = source, command = quote(file), log = log, report = log }
   end
   local report = build .. "/test/" .. name .. ".report"
-  local command = table.concat({ "CONC_REPORT=" .. quote(report), before, lua, "spec/one.lua", quote(file) }, " ")
-  if filter ~= "" then command = command .. " --filter=" .. quote(filter) end
-  return { name = name, source = file, command = command, log = log, report = report, is_spec = true }
+  local words = { "CONC_REPORT=" .. quote(report), before, lua, "spec/one.lua", quote(file) }
+  if filter ~= "" then words[#words + 1] = "--filter=" .. quote(filter) end
+  local command = table.concat(words, " ")
+  return { name = name, source = file, command = command, log = log, report = report,
+           is_spec = true }
 end
 
 local function run(p)
   os.remove(p.report)
-  local bounded = ("exec %s/spec/bounded -t %g -o %s env %s %s"):format(quote(build), limit_of(p.source),
-    quote(p.log), preload ~= "" and "LD_PRELOAD=" .. quote(preload) or "", p.command)
+  local variable = preload ~= "" and "LD_PRELOAD=" .. quote(preload) or ""
+  local bounded = ("exec %s/spec/bounded -t %g -o %s env %s %s"):format(quote(build),
+    limit_of(p.source), quote(p.log), variable, p.command)
   local pipe = assert(io.popen(bounded))
   local outcome = pipe:read("a")
   pipe:close()
@@ -95,15 +99,21 @@ end
 
 -- What is wrong with the process itself, apart from its tests.
 local function complaint(p, result, tally)
-  local during = (p.is_spec and not tally.complete and tally.running) and ", in: " .. tally.running or ""
+  local during = not tally.complete and tally.running and ", in: " .. tally.running or ""
   if not result.exit then return "could not be run" end
-  if result.timeout == 1 then return ("took longer than %g s and was killed"):format(limit_of(p.source)) .. during end
-  if result.signal ~= 0 then return "was killed by signal " .. math.tointeger(result.signal) .. during end
+  if result.timeout == 1 then
+    return ("took longer than %g s and was killed"):format(limit_of(p.source)) .. during
+  elseif result.signal ~= 0 then
+    return "was killed by signal " .. math.tointeger(result.signal) .. during
+  end
   if p.is_spec and not tally.complete then return "ended early" .. during end
   if tally.failed == 0 and result.exit ~= 0 then
-    return "ended with exit code " .. math.tointeger(result.exit) .. (p.is_spec and " after its last test" or "")
+    local code = math.tointeger(result.exit)
+    return "ended with exit code " .. code .. (p.is_spec and " after its last test" or "")
   end
-  if tally.passed + tally.failed + tally.skipped == 0 and filter == "" then return "has no tests" end
+  if tally.passed + tally.failed + tally.skipped == 0 and filter == "" then
+    return "has no tests"
+  end
   if result.left ~= "0" then return "left processes behind: " .. result.left end
 end
 
@@ -125,9 +135,11 @@ local function test(file)
   local trouble = complaint(p, result, tally)
   if trouble then tally.failed = tally.failed + 1 end
   for key in pairs(total) do total[key] = total[key] + tally[key] end
-  print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed, tally.skipped,
-    result.seconds or 0, trouble and "  " .. trouble or ""))
-  if tally.failed > 0 then table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures }) end
+  print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed,
+    tally.skipped, result.seconds or 0, trouble and "  " .. trouble or ""))
+  if tally.failed > 0 then
+    table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures })
+  end
 end
 
 local function explain(b)

@@ -1,0 +1,229 @@
+-- What the spec files share:  local helper = require "spec.helper"
+--
+-- Loading it at the top of a spec file also puts a leak check around each of
+-- its tests: one that leaves a block in the arena, a running thread or a child
+-- process fails. Handles kept in variables of a 'describe' count: drop them
+-- ('q = nil', or 'local q <close>') in the test that made them.
+-- helper.leakcheck(false) at the top of a file turns the check off.
+local conc = require "conc"
+local core = require "conc.core"
+
+local helper = {}
+
+-- "asan", "tsan" or "valgrind" where the tests run under one.
+helper.sanitizer = os.getenv("CONC_SANITIZER")
+local slow = ({ asan = 3, tsan = 5, valgrind = 20 })[helper.sanitizer] or 1
+
+-- Seconds: a wait in a test that should end at once may take so long before
+-- the test fails. Generous, since it is waited out only where something is wrong.
+helper.soon = 20 * slow
+
+-- A duration that stands for work, scaled to the machine's pace under a sanitizer.
+function helper.pace(seconds) return seconds * slow end
+
+-- The seed of everything random in tests; printed with a failure.
+helper.seed = tonumber(os.getenv("CONC_SEED")) or os.time() % 0x7fffffff
+math.randomseed(helper.seed)
+
+helper.build = os.getenv("CONC_BUILD") or "build"
+helper.lua = os.getenv("LUA") or "lua5.4"
+
+-- ---- both kinds --------------------------------------------------------------
+
+helper.kinds = { "thread", "process" }
+
+-- Runs the block twice: 'start' is conc.thread, then conc.process.
+function helper.each_kind(block)
+  for _, kind in ipairs(helper.kinds) do
+    describe("(" .. kind .. ")", function () block(conc[kind], kind) end)
+  end
+end
+
+-- The same for pools: 'open' is conc.thread_pool, then conc.process_pool.
+function helper.each_pool(block)
+  for _, kind in ipairs(helper.kinds) do
+    describe("(" .. kind .. " pool)", function () block(conc[kind .. "_pool"], kind) end)
+  end
+end
+
+-- ---- waiting -----------------------------------------------------------------
+
+-- Waits until predicate() is true; returns its value, or nil once the time
+-- (helper.soon) is over.
+function helper.eventually(predicate, timeout)
+  local limit = conc.now() + (timeout or helper.soon)
+  repeat
+    local value = predicate()
+    if value then return value end
+    conc.sleep(0.002)
+  until conc.now() > limit
+end
+
+-- ---- leaks -------------------------------------------------------------------
+
+-- The children of this process, as a set; only those of the thread that asks
+-- are listed, which is where tests run.
+local function children()
+  local set, file = {}, io.open("/proc/thread-self/children")
+  if file then
+    for pid in file:read("a"):gmatch("%d+") do set[pid] = true end
+    file:close()
+  end
+  return set
+end
+
+local function count(set)
+  local n = 0
+  for _ in pairs(set) do n = n + 1 end
+  return n
+end
+
+local function census()
+  collectgarbage()
+  collectgarbage()
+  return {
+    blocks = core._arena and core._arena().live or 0,
+    running = #conc.list_alive(),
+    children = children(),
+  }
+end
+
+-- What 'now' has more of than 'before', in words; nil if nothing.
+local function excess(now, before)
+  local list = {}
+  if now.blocks > before.blocks then
+    list[#list + 1] = ("%d arena blocks (%d before, %d after)"):format(
+      now.blocks - before.blocks, before.blocks, now.blocks)
+  end
+  if now.running > before.running then
+    local names = {}
+    for i, who in ipairs(conc.list_alive()) do names[i] = who:name() end
+    list[#list + 1] = ("%d running (alive: %s)"):format(
+      now.running - before.running, table.concat(names, ", "))
+  end
+  local new = {}
+  for pid in pairs(now.children) do
+    if not before.children[pid] then new[#new + 1] = pid end
+  end
+  if count(now.children) > count(before.children) then
+    list[#list + 1] = "child processes " .. table.concat(new, ", ")
+  end
+  if #list > 0 then return table.concat(list, "; ") end
+end
+
+local checking, before = true, nil
+
+-- leakcheck(false) turns the check off from here on, leakcheck() on again.
+function helper.leakcheck(on)
+  checking = on ~= false
+end
+
+-- What was ended a moment ago may take a while to be gone: up to two seconds.
+function helper.leaks()
+  local limit = conc.now() + helper.pace(2)
+  while true do
+    local now = census()
+    local text = excess(now, before)
+    if not text then return nil end
+    if conc.now() > limit then return text, now end
+    conc.sleep(0.005)
+  end
+end
+
+if before_each then
+  before_each(function ()
+    before = checking and census() or nil
+  end)
+  after_each(function ()
+    local text = before and helper.leaks()
+    if text then error("the test left behind: " .. text, 0) end
+  end)
+end
+
+-- ---- scripts -----------------------------------------------------------------
+
+local function quote(s) return "'" .. tostring(s):gsub("'", "'\\''") .. "'" end
+
+local function slurp(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  os.remove(path)
+  return text
+end
+
+function helper.write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  file:close()
+  return path
+end
+
+local bounded = helper.build .. "/spec/bounded"
+
+local function environment(vars)
+  local list = { "env" }
+  for name, value in pairs(vars or {}) do
+    list[#list + 1] = quote(name .. "=" .. tostring(value))
+  end
+  return table.concat(list, " ")
+end
+
+-- Runs a script in a 'lua5.4' of its own, with the modules of this tree.
+-- 'code' is the path of a file (it ends in ".lua") or the program itself.
+-- opts: timeout (60 s; everything of it is killed then), env (a table), stdin
+--   (a string), args (a list), options (a list for lua5.4, e.g. {"-i"}), command
+--   (a list: what to run in place of lua5.4 and a script),
+--   signal (a number, sent to its process group as by a terminal; with alone = true
+--   to its main process only), when (a text: sent once it was printed), after
+--   (seconds: sent so much later).
+-- Returns {code =, signal =, timeout =, out =, err =, seconds =, after =, left =}:
+--   code is nil if it was killed by 'signal' or timed out; 'after' are the
+--   seconds from the signal that was sent to the end; 'left' counts processes
+--   that it left behind (they were killed).
+function helper.run_script(code, opts)
+  opts = opts or {}
+  local base = os.tmpname()
+  local script = code
+  if code and not code:find("^[^\n]+%.lua$") then
+    script = helper.write_file(base .. ".lua", code)
+  end
+  local words = {}
+  local function add(...)
+    for _, word in ipairs { ... } do words[#words + 1] = word end
+  end
+  add(bounded, "-t", (opts.timeout or 60) * slow, "-o", base .. ".out", "-e", base .. ".err")
+  if opts.stdin then add("-i", helper.write_file(base .. ".in", opts.stdin)) end
+  if opts.signal then add("-s", opts.signal, "-d", opts.after or 0) end
+  if opts.when then add("-w", opts.when) end
+  if opts.alone then add("-1") end
+  for i, word in ipairs(words) do words[i] = quote(word) end
+  words[#words + 1] = environment(opts.env)
+  for _, word in ipairs(opts.command or { helper.lua }) do add(quote(word)) end
+  for _, word in ipairs(opts.options or {}) do add(quote(word)) end
+  if script then add(quote(script)) end
+  for _, word in ipairs(opts.args or {}) do add(quote(word)) end
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  local outcome = pipe:read("a")
+  pipe:close()
+  local told = {}
+  for key, value in outcome:gmatch("(%a+)=([%d.]+)") do told[key] = tonumber(value) end
+  assert(told.exit, "spec/bounded did not run (make test builds it): " .. table.concat(words, " "))
+  local result = {
+    signal = told.signal ~= 0 and told.signal or nil, timeout = told.timeout == 1,
+    out = slurp(base .. ".out"), err = slurp(base .. ".err"),
+    seconds = told.seconds, after = told.after, left = told.left,
+  }
+  if not result.signal and not result.timeout then result.code = told.exit end
+  for _, suffix in ipairs { "", ".in", ".lua" } do os.remove(base .. suffix) end
+  return result
+end
+
+-- Runs a script and presses Ctrl-C once it has printed 'when' ("ready").
+function helper.interrupt_script(code, opts)
+  local copy = { signal = 2, when = "ready", after = 0.1 }
+  for k, v in pairs(opts or {}) do copy[k] = v end
+  return helper.run_script(code, copy)
+end
+
+return helper

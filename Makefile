@@ -159,8 +159,7 @@ demo:
 	@$(MAKE) --no-print-directory demo-run
 
 demo-run: all $(HOST)
-	@if [ -n '$(HOST)' ]; then echo '== host: two Lua states and a C thread in one program'; $(TREE) $(HOST); fi
-	@$(TREE) $(LUA) examples/demo.lua
+	@$(TREE) $(LUA) examples/demo.lua $(HOST)
 
 test:
 	@.ci/need test

@@ -45,7 +45,7 @@ for _, name in ipairs(tour) do
   results[#results + 1] = run(name, command)
 end
 for _, command in ipairs(arg) do
-  results[#results + 1] = run(command:match("[^/ ]+$"), command)
+  results[#results + 1] = run(command:match("^[^ ]*"):match("[^/]*$"), command)
 end
 
 local total, failed = 0, 0

@@ -2,8 +2,9 @@
 -- what is typed goes in through a pipe, what the terminal shows is read from script's log.
 -- Nothing typed contains what is then expected, for the terminal echoes it.
 local socket = require "socket"
+local helper = require "spec.helper"
 
-local limit = 20  -- seconds for one expectation; the session itself ends after 90
+local bound = helper.pace(90)  -- seconds that a session may take
 
 local function read_file(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -14,11 +15,9 @@ local Session = {}
 Session.__index = Session
 
 local function start_session()
-  local first = 0
-  while arg[first - 1] do first = first - 1 end
   local log = os.tmpname()
-  local command = ("TERM=dumb timeout -k 2 90 script -qefc '%s' %s >%s.err 2>&1")
-    :format(arg[first]:match("lua[%d.]*$") and arg[first] or "lua5.4", log, log)
+  local command = ("TERM=dumb timeout -k 2 %d script -qefc '%s' %s >%s.err 2>&1")
+    :format(bound, helper.lua, log, log)
   local keys = assert(io.popen(command, "w"))
   keys:setvbuf("no")
   return setmetatable({keys = keys, log = log, seen = 1}, Session)
@@ -34,7 +33,7 @@ function Session:expect(text)
       return socket.gettime() - start
     end
     socket.sleep(0.005)
-  until socket.gettime() - start > limit
+  until socket.gettime() - start > helper.soon
   error(("the prompt did not show %q; since the last it showed:\n%s")
     :format(text, read_file(self.log):sub(self.seen)), 2)
 end
@@ -103,7 +102,7 @@ describe("the prompt of lua5.4", function ()
       socket.sleep(0.1 * (round - 1))  -- at once, and when it has slept for a while
       session:interrupt()
       local seconds = session:expect("interrupted!")
-      assert.is_true(seconds < 0.5, ("Ctrl-C took %.3f s"):format(seconds))
+      assert.is_true(seconds < helper.pace(0.5), ("Ctrl-C took %.3f s"):format(seconds))
       session:expect("> ")
       session:type("q:put(" .. round .. ")")
       session:ask('print("got " .. 10 * q:get())', "got " .. 10 * round)

@@ -13,7 +13,7 @@ local url, script, items = server.url .. "/thread.html", arg[0], {1, 2, 3, 4, 5,
 
 local function sleep() conc.sleep(0.05) end
 local function files()
-  for _ = 1, 300 do for _ in io.lines(script) do end end
+  for _ = 1, 2000 do for _ in io.lines(script) do end end
 end
 local function network() assert(http.get(url)) end
 local function computing()

@@ -70,7 +70,7 @@ DEBUG_OBJ := $(CORE_OBJ:$(BUILD)/obj/%=$(BUILD)/dobj/%)
 
 WARN   = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
-COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic -DCONC_COVERAGE)
+COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic)
 ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
              -I$(LUA_INCDIR) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(SANE) $(COVER) $(CPPFLAGS) $(CFLAGS)
 LINK   = $(CC) $(SANE) $(if $(COVERAGE),--coverage) $(LDFLAGS)
@@ -174,24 +174,29 @@ test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
 lib_of = $(shell gcc -print-file-name=$(1).so)
 
 # Lua itself is not instrumented, so the runtime has to be there before it.
-# Leaks are what spec/helper.lua counts; the C tests have the leak check.
+# Each report goes to a file of its own, whichever process makes it, and fails
+# the spec file that was running. Leaks of the arena are what spec/helper.lua
+# counts; the C tests have the leak check of ASan.
+reports = $(out)/$(1)/test/report-of
 asan:
 	@.ci/need test
 	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_PRELOAD='$(call lib_of,libasan) $(call lib_of,libubsan)' \
-	  ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:disable_coredump=1:handle_abort=0' \
-	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:abort_on_error=1' \
+	  TEST_REPORTS='$(call reports,asan)' \
+	  ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
+	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
 	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined
 
 tsan:
 	@.ci/need test
 	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan)' \
-	  TSAN_OPTIONS='halt_on_error=0:exitcode=66:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp' \
+	  TEST_REPORTS='$(call reports,tsan)' \
+	  TSAN_OPTIONS='die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
 	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread
 
 valgrind:
 	@.ci/need valgrind
-	@CONC_SANITIZER=valgrind CONC_ARENA=1G TEST_SLOW=20 \
-	  TEST_COMMAND='valgrind -q --error-exitcode=99 --child-silent-after-fork=yes --fair-sched=yes' \
+	@CONC_SANITIZER=valgrind CONC_ARENA=1G TEST_SLOW=20 TEST_REPORTS='$(call reports,valgrind)' \
+	  TEST_COMMAND='valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p' \
 	  $(MAKE) --no-print-directory test-run BUILD='$(BUILD)/valgrind' DEBUG=1
 
 lint:
@@ -281,7 +286,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/conc/core.so' '$(DESTDIR)$(LIBDIR)/conc/http_core.so' \
 	  '$(DESTDIR)$(ALIBDIR)/libconc.a' '$(DESTDIR)$(INCDIR)/conc.h'
 	@for f in $(LUA_FILES); do rm -f "$(DESTDIR)$(LUADIR)/$$f"; done
-	@for d in $(LUA_DIRS); do rmdir "$(DESTDIR)$(LUADIR)/$$d" 2>/dev/null || true; done
+	@for d in $(shell printf '%s\n' $(LUA_DIRS) | sort -r); do rmdir "$(DESTDIR)$(LUADIR)/$$d" 2>/dev/null || true; done
 	@rmdir '$(DESTDIR)$(LIBDIR)/conc' 2>/dev/null || true
 
 clean:

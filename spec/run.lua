@@ -11,13 +11,16 @@
 --
 -- From the environment: FILTER (a Lua pattern: only tests whose name matches),
 -- TEST_PRELOAD (LD_PRELOAD of the tested processes), TEST_SLOW (a factor on time
--- limits), TEST_COMMAND (put before the command, e.g. valgrind and its options).
+-- limits), TEST_COMMAND (put before the command, e.g. valgrind and its options),
+-- TEST_REPORTS (a path: files that begin so, with a dot and a process id, are
+-- reports of a sanitizer; one that is not empty fails the file).
 local build = table.remove(arg, 1)
 local lua = os.getenv("LUA") or "lua5.4"
 local slow = tonumber(os.getenv("TEST_SLOW")) or 1
 local filter = os.getenv("FILTER") or ""
 local preload = os.getenv("TEST_PRELOAD") or ""
 local before = os.getenv("TEST_COMMAND") or ""
+local reports = os.getenv("TEST_REPORTS")
 
 local function quote(s)
   return "'" .. s:gsub("'", "'\\''") .. "'"
@@ -57,8 +60,22 @@ local function plan(file)
            is_spec = true }
 end
 
+-- The lines of all sanitizer reports since the last call; the files go.
+local function take_reports()
+  local all = {}
+  if not reports then return all end
+  local list = io.popen("ls " .. quote(reports) .. ".* 2>/dev/null")
+  for path in list:lines() do
+    table.move(lines_of(path), 1, 60, #all + 1, all)
+    os.remove(path)
+  end
+  list:close()
+  return all
+end
+
 local function run(p)
   os.remove(p.report)
+  take_reports()
   local variable = preload ~= "" and "LD_PRELOAD=" .. quote(preload) or ""
   local bounded = ("exec %s/spec/bounded -t %g -o %s env %s %s"):format(quote(build),
     limit_of(p.source), quote(p.log), variable, p.command)
@@ -98,7 +115,7 @@ local function read_report(p)
 end
 
 -- What is wrong with the process itself, apart from its tests.
-local function complaint(p, result, tally)
+local function complaint(p, result, tally, reported)
   local during = not tally.complete and tally.running and ", in: " .. tally.running or ""
   if not result.exit then return "could not be run" end
   if result.timeout == 1 then
@@ -115,11 +132,11 @@ local function complaint(p, result, tally)
     return "has no tests"
   end
   if result.left ~= "0" then return "left processes behind: " .. result.left end
+  if #reported > 0 then return "has reports of the sanitizer" end
 end
 
-local function tail(path, count)
-  local lines = lines_of(path)
-  for i = math.max(1, #lines - count + 1), #lines do
+local function show(lines, first, last)
+  for i = math.max(1, first), math.min(last, #lines) do
     print("    | " .. lines[i])
   end
 end
@@ -132,13 +149,15 @@ local function test(file)
   io.write(("%-28s"):format(p.name)):flush()
   local result = run(p)
   local tally = read_report(p)
-  local trouble = complaint(p, result, tally)
+  local reported = take_reports()
+  local trouble = complaint(p, result, tally, reported)
   if trouble then tally.failed = tally.failed + 1 end
   for key in pairs(total) do total[key] = total[key] + tally[key] end
   print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed,
     tally.skipped, result.seconds or 0, trouble and "  " .. trouble or ""))
   if tally.failed > 0 then
-    table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures })
+    table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures,
+                        reported = reported })
   end
 end
 
@@ -150,8 +169,10 @@ local function explain(b)
   if b.trouble then
     print("  " .. b.plan.name .. " " .. b.trouble)
     print("  the end of " .. b.plan.log .. ":")
-    tail(b.plan.log, 30)
+    local lines = lines_of(b.plan.log)
+    show(lines, #lines - 29, #lines)
   end
+  show(b.reported, 1, 120)
 end
 
 assert(build, "usage: lua5.4 spec/run.lua BUILD_DIR FILE ...")

@@ -199,17 +199,28 @@ valgrind:
 	  TEST_COMMAND='valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p' \
 	  $(MAKE) --no-print-directory test-run BUILD='$(BUILD)/valgrind' DEBUG=1
 
-lint:
+# Each check apart as well, e.g. 'make lint-tidy'; 'make -k lint' runs all of
+# them even when one fails.
+LINTS = lint-lua lint-gcc lint-clang lint-cppcheck lint-tidy
+.PHONY: lint-need lint-build $(LINTS)
+lint: $(LINTS)
+$(LINTS): lint-need
+lint-need:
 	@.ci/need lint
-	luacheck -q $(wildcard lua spec examples bench docs)
-	$(MAKE) --no-print-directory lint-build CC=gcc BUILD='$(BUILD)/lint-gcc' WERROR=1
-	$(MAKE) --no-print-directory lint-build CC=clang BUILD='$(BUILD)/lint-clang' WERROR=1
-	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  --suppressions-list=.ci/cppcheck.supp -j2 -DLUA_VERSION_NUM=504 src
-	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -I$(LUA_INCDIR)
-
-.PHONY: lint-build
 lint-build: all $(HOST) $(CTESTS) $(CSOS)
+
+lint-lua:
+	luacheck -q $(wildcard lua spec examples bench docs) .ci/*.lua
+
+lint-gcc lint-clang: lint-%:
+	@$(MAKE) --no-print-directory lint-build CC=$* BUILD='$(BUILD)/lint-$*' WERROR=1
+
+lint-cppcheck:
+	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppressions-list=.ci/cppcheck.supp -DLUA_VERSION_NUM=504 -D__linux__ src
+
+lint-tidy:
+	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -I$(LUA_INCDIR)
 
 layers:
 	@$(LUA) .ci/layers.lua

@@ -11,8 +11,9 @@
 #   make coverage bench fuzz model docs
 #
 # Settings: CC, CFLAGS, LDFLAGS, LUA, LUA_INCDIR, BUILD, DEBUG=1 (invariants
-# are checked at run time), HTTP=0 (without libcurl). What they change is
-# rebuilt. Only 'demo', 'test' and the checks ever install system packages.
+# are checked at run time), HTTP=0 (without libcurl), V=1 (show commands). What
+# they change is rebuilt. Only 'demo', 'test' and the checks ever install system
+# packages.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -86,6 +87,9 @@ WRAP     = -Wl,--wrap=_exit
 WRAP_OBJ = $(BUILD)/spec/coverage.o
 endif
 
+# Says "CC build/obj/queue.o" in place of the command.
+say = $(if $(V),,@echo '  $(1)  $@';)
+
 # ---- build ------------------------------------------------------------------
 
 .PHONY: all clean install uninstall demo demo-run test test-run asan tsan valgrind \
@@ -103,48 +107,48 @@ $(BUILD)/objects: FORCE $(BUILD)/flags
 	$(call stamp,$(CORE_OBJ) | $(HTTP_OBJ))
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(CORE_SO): $(CORE_OBJ) $(WRAP_OBJ) $(BUILD)/objects
-	$(LINK) $(SHARED) $(WRAP) -o $@ $(CORE_OBJ) $(WRAP_OBJ) $(SYSLIB)
+	$(call say,LD)$(LINK) $(SHARED) $(WRAP) -o $@ $(CORE_OBJ) $(WRAP_OBJ) $(SYSLIB)
 
 $(BUILD)/conc/http_core.so: $(HTTP_OBJ) $(BUILD)/objects
-	$(LINK) $(SHARED) -o $@ $(HTTP_OBJ) $(CURL_LIB) $(SYSLIB)
+	$(call say,LD)$(LINK) $(SHARED) -o $@ $(HTTP_OBJ) $(CURL_LIB) $(SYSLIB)
 
 # The objects of the HTTP module are in it too: who does not open that module
 # (luaopen_conc_http_core) does not link them, nor libcurl.
 $(LIB): $(CORE_OBJ) $(HTTP_OBJ) $(BUILD)/objects
 	@rm -f $@
-	$(AR) rcs $@ $(CORE_OBJ) $(HTTP_OBJ)
+	$(call say,AR)$(AR) rcs $@ $(CORE_OBJ) $(HTTP_OBJ)
 
 $(BUILD)/host: examples/host/host.c $(LIB) $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -Isrc $< -o $@ -MMD -MP $(LDFLAGS) -Wl,-E $(LIB) $(LUA_LIB) $(SYSLIB)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -Isrc $< -o $@ -MMD -MP $(LDFLAGS) -Wl,-E $(LIB) $(LUA_LIB) $(SYSLIB)
 
 # ---- test programs ----------------------------------------------------------
 
 $(BOUNDED): spec/bounded.c
 	@mkdir -p $(@D)
-	$(TESTCC) -std=gnu11 -O2 -g $(WARN) $< -o $@
+	$(call say,CC)$(TESTCC) -std=gnu11 -O2 -g $(WARN) $< -o $@
 
 # spec/c/x_test.c: a C test. It calls the core as debug builds have it, with
 # its checks and hooks.
 $(BUILD)/dobj/%.o: src/%.c $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -MMD -MP -c $< -o $@
 
 $(DEBUG_LIB): $(DEBUG_OBJ) $(BUILD)/objects
 	@rm -f $@
-	$(AR) rcs $@ $(DEBUG_OBJ)
+	$(call say,AR)$(AR) rcs $@ $(DEBUG_OBJ)
 
 $(BUILD)/spec/%_test: spec/c/%_test.c $(DEBUG_LIB) $(WRAP_OBJ) $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -Isrc $< -o $@ -MMD -MP $(LDFLAGS) $(WRAP) $(DEBUG_LIB) $(WRAP_OBJ) \
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -Isrc $< -o $@ -MMD -MP $(LDFLAGS) $(WRAP) $(DEBUG_LIB) $(WRAP_OBJ) \
 	  -Wl,--as-needed $(LUA_LIB) $(SYSLIB)
 
 # spec/c/x_so.c: a shared object that a spec loads or preloads.
 $(BUILD)/spec/%.so: spec/c/%_so.c $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -fvisibility=default -Isrc $< -o $@ -MMD -MP -shared $(SYSLIB)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -fvisibility=default -Isrc $< -o $@ -MMD -MP -shared $(SYSLIB)
 
 $(BUILD)/spec/coverage.o: spec/c/coverage.c $(BUILD)/flags
-	$(CC) -std=gnu11 -O1 -fPIC -fvisibility=hidden -c $< -o $@
+	$(call say,CC)$(CC) -std=gnu11 -O1 -fPIC -fvisibility=hidden -c $< -o $@
 
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/dobj/*.d $(BUILD)/spec/*.d $(BUILD)/*.d)
 
@@ -259,7 +263,7 @@ fuzz-run-%: $(BUILD)/%_fuzz
 	  -artifact_prefix=$(BUILD)/$*- $(BUILD)/$* $(wildcard spec/fuzz/$*)
 
 $(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(LIB) $(BUILD)/flags
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(LIB) $(LUA_LIB) $(SYSLIB)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(LIB) $(LUA_LIB) $(SYSLIB)
 
 # Models of the protocols: Promela for spin, or a Lua program that tries every
 # interleaving.

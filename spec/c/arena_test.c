@@ -1,0 +1,259 @@
+/*
+** arena_test.c - floors 0 to 2 without Lua: blocks, counts, gates, and what a
+** SIGKILL at a random instant leaves behind
+*/
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "gate.h"
+#include "sys.h"
+
+static int number, failed;
+
+static void ok (bool good, const char *name) {
+  printf("%sok %d - %s\n", good ? "" : "not ", ++number, name);
+  if (!good) failed = 1;
+}
+
+static size_t live (void) {
+  struct arena_stats s;
+  arena_stats(&s);
+  return s.live;
+}
+
+static uint64_t seed;
+static uint32_t random32 (void) {
+  seed ^= seed << 13; seed ^= seed >> 7; seed ^= seed << 17;
+  return (uint32_t)(seed >> 16);
+}
+
+static size_t some_size (void) {
+  uint32_t r = random32() % 100;
+  return r < 70 ? 32 + random32() % 500 : r < 95 ? 32 + random32() % 20000
+                : 32 + random32() % 3000000;
+}
+
+static void test_blocks (void) {
+  enum { N = 400 };
+  struct block *b[N] = { NULL };
+  size_t size[N], before = live();
+  bool whole = true;
+  for (int round = 0; round < 20000; round++) {
+    int i = (int)(random32() % N);
+    if (b[i] == NULL) {
+      size[i] = some_size();
+      b[i] = arena_alloc(size[i]);
+      if (b[i] == NULL) { whole = false; break; }
+      whole = whole && b[i]->size >= size[i] && ((uintptr_t)b[i] & 63) == 0;
+      memset((char *)b[i] + sizeof *b[i], i, size[i] - sizeof *b[i]);
+      arena_settle(b[i]);
+    }
+    else {
+      char *bytes = (char *)b[i];
+      whole = whole && bytes[sizeof *b[i]] == (char)i && bytes[size[i] - 1] == (char)i;
+      arena_hold(b[i]);
+      arena_free(b[i]);
+      b[i] = NULL;
+    }
+  }
+  ok(whole, "blocks do not overlap");
+  for (int i = 0; i < N; i++)
+    if (b[i] != NULL) { arena_hold(b[i]); arena_free(b[i]); }
+  ok(live() == before, "all of them came back");
+}
+
+/* {=== kills ===} */
+
+static struct shared {
+  struct block head;
+  struct block *_Atomic place[64];
+  struct guard guard;
+  struct gate gate;
+  _Atomic uint64_t rounds, turn;
+} *shared;
+
+static void churn (void) {
+  struct block *mine[8] = { NULL };
+  for (;;) {
+    int i = (int)(random32() % 8);
+    if (mine[i] == NULL) {
+      mine[i] = arena_alloc(some_size() / 4 + 32);
+      if (mine[i] != NULL && random32() % 2) {  /* counted, in a place */
+        int p = (int)(random32() % 64);
+        guard_lock(&shared->guard);
+        if (load_relaxed(&shared->place[p]) == NULL) {
+          block_ref(&shared->place[p], mine[i]);
+          arena_settle(mine[i]);
+          mine[i] = NULL;
+        }
+        guard_unlock(&shared->guard);
+      }
+    }
+    else {
+      arena_free(mine[i]);
+      mine[i] = NULL;
+    }
+    if (random32() % 8 == 0) {
+      int p = (int)(random32() % 64);
+      guard_lock(&shared->guard);
+      block_unref(&shared->place[p]);
+      guard_unlock(&shared->guard);
+    }
+    add_relaxed(&shared->rounds, 1);
+  }
+}
+
+static pid_t spawn (void (*f) (void)) {
+  struct process_record *p = process_embryo(false);
+  pid_t parent = getpid(), pid = fork();
+  if (pid == 0) {
+    if (!sys_die_with_parent(parent)) _exit(1);
+    process_born_child(p);
+    seed ^= (uint64_t)getpid() * 0x9E3779B97F4A7C15u;
+    f();
+    _exit(0);
+  }
+  process_born_parent(p, pid);
+  return pid;
+}
+
+static void nap_us (long us) {
+  struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+  nanosleep(&ts, NULL);
+}
+
+static void kill_one (pid_t pid) {
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+static void test_kills (void) {
+  enum { CHILDREN = 3, KILLS = 300 };
+  size_t before = live();
+  pid_t child[CHILDREN];
+  for (int i = 0; i < CHILDREN; i++)
+    child[i] = spawn(churn);
+  for (int k = 0; k < KILLS; k++) {
+    int i = (int)(random32() % CHILDREN);
+    nap_us((long)(random32() % 3000));
+    kill_one(child[i]);
+    process_look_around();
+    child[i] = spawn(churn);
+  }
+  for (int i = 0; i < CHILDREN; i++)
+    kill_one(child[i]);
+  process_look_around();
+  for (int p = 0; p < 64; p++)
+    block_unref(&shared->place[p]);
+  ok(load_relaxed(&shared->rounds) > 1000, "the victims were at work");
+  ok(live() == before, "300 kills while allocating and counting leave nothing");
+  if (live() != before)
+    printf("# %zu blocks before, %zu after\n", before, live());
+}
+
+/* A baton goes round by the gate; its holders die. */
+static void waiter (void) {
+  for (;;) {
+    struct wait w;
+    wait_init(&w, &shared->gate, &shared->guard, DEADLINE_NEVER, &shared->head, "wait");
+    guard_lock(&shared->guard);
+    while (load_relaxed(&shared->turn) == 0)
+      if (wait_sleep(&w) != CONC_OK) break;
+    if (load_relaxed(&shared->turn) > 0)
+      store_relaxed(&shared->turn, load_relaxed(&shared->turn) - 1);
+    wait_end(&w);
+    add_relaxed(&shared->rounds, 1);
+    guard_unlock(&shared->guard);
+  }
+}
+
+static void give (int n) {
+  guard_lock(&shared->guard);
+  store_relaxed(&shared->turn, load_relaxed(&shared->turn) + (uint64_t)n);
+  thread_key k[4] = { 0 };
+  for (int i = 0; i < n && i < 4; i++) k[i] = gate_pop(&shared->gate);
+  guard_unlock(&shared->guard);
+  for (int i = 0; i < 4; i++) gate_ring(k[i]);
+}
+
+static bool drained (double seconds) {
+  deadline until = sys_deadline(seconds);
+  while (load_relaxed(&shared->turn) > 0 && sys_now() < until)
+    nap_us(1000);
+  return load_relaxed(&shared->turn) == 0;
+}
+
+static void test_gate_kills (void) {
+  enum { CHILDREN = 4, KILLS = 200 };
+  pid_t child[CHILDREN];
+  bool good = true;
+  guard_init(&shared->guard, RANK_OBJECT, KIND_RAW);
+  for (int i = 0; i < CHILDREN; i++)
+    child[i] = spawn(waiter);
+  for (int k = 0; k < KILLS && good; k++) {
+    int i = (int)(random32() % CHILDREN);
+    give(1 + (int)(random32() % 3));
+    nap_us((long)(random32() % 500));
+    kill_one(child[i]);
+    process_look_around();
+    child[i] = spawn(waiter);
+    good = drained(5);
+  }
+  ok(good, "a waiter that dies swallows no wake");
+  for (int i = 0; i < CHILDREN; i++)
+    kill_one(child[i]);
+  process_look_around();
+  ok(gate_empty(&shared->gate), "the dead have left the line");
+}
+
+static void repair_gate (struct guard *g, struct thread_record *dead) {
+  (void)g; (void)dead;
+  gate_repair(&shared->gate);
+}
+
+static void *timed (void *arg) {
+  (void)arg;
+  nanos begin = sys_now();
+  int rc = gate_sleep(sys_deadline(0.05));
+  nanos spent = sys_now() - begin;
+  return (void *)(intptr_t)(rc == CONC_TIMEOUT && spent >= 50000000);
+}
+
+static void test_sleep (void) {
+  pthread_t t[4];
+  bool good = true;
+  for (int i = 0; i < 4; i++) pthread_create(&t[i], NULL, timed, NULL);
+  for (int i = 0; i < 4; i++) {
+    void *r;
+    pthread_join(t[i], &r);
+    good = good && r != NULL;
+  }
+  ok(good, "no sleep ends early");
+}
+
+int main (void) {
+  const char *given = getenv("CONC_SEED");
+  seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)sys_now() | 1;
+  printf("# seed %llu\n", (unsigned long long)seed);
+  if (arena_open() != CONC_OK) { ok(false, "arena opens"); return 1; }
+  gate_open();
+  guard_on_death(KIND_RAW, repair_gate);
+  struct block *b = arena_alloc(sizeof *shared);
+  shared = (struct shared *)(void *)b;
+  memset((char *)shared + sizeof *b, 0, sizeof *shared - sizeof *b);
+  guard_init(&shared->guard, RANK_OBJECT, KIND_RAW);
+  arena_settle(b);
+  test_blocks();
+  test_sleep();
+  test_kills();
+  test_gate_kills();
+  printf("1..%d\n", number);
+  return failed;
+}

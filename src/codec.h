@@ -1,0 +1,51 @@
+/*
+** codec.h - floor 4: Lua values <-> bytes
+**
+** One graph a message: tables, functions and upvalues keep sharing, cycles and
+** identity inside it. See docs/design.md for what travels, and how.
+*/
+#ifndef CONC_CODEC_H
+#define CONC_CODEC_H
+
+#include <lua.h>
+#include "message.h"
+
+enum codec_flags {
+  CODEC_RUN   = 1,   /* the first value is a function about to be run: its
+                        globals are assigned over the receiver's */
+  CODEC_BYTES = 2,   /* for conc.encode: no conc objects, no light userdata */
+  CODEC_DATA  = 4    /* decode: refuse functions and whatever calls require */
+};
+
+/*
+** Encodes the 'n' values from stack index 'first'. 'what' says how a refusal
+** names them: "argument", "result", "item", "value" ...; with 'base' added to
+** the position ("argument 2"; base 0 and n 1: no number). Raises
+** "cannot send ..." with the path, having allocated nothing that stays.
+*/
+void codec_encode (lua_State *L, int first, int n, unsigned flags,
+                   const char *what, int base, struct parcel *out);
+/* The same in protected form: 0, or a Lua status with the error on the stack. */
+int codec_try_encode (lua_State *L, int first, int n, unsigned flags,
+                      const char *what, int base, struct parcel *out);
+
+/* Pushes the values; returns how many. Raises on malformed bytes, on a module
+   that cannot be required, on lack of memory. 'refs' are the message's. */
+int codec_decode (lua_State *L, const char *bytes, size_t length,
+                  struct block *_Atomic const *refs, uint32_t nrefs, unsigned flags);
+int codec_decode_message (lua_State *L, struct block *message, unsigned flags);
+
+/* nil, or the reason (pushed): conc.can_send. */
+bool codec_can_send (lua_State *L, int idx);
+
+/* How floor 7 turns handles into blocks and back; set once at load. */
+struct codec_objects {
+  struct block *(*to_block) (lua_State *L, int idx);    /* NULL: no conc object */
+  void (*push_block) (lua_State *L, struct block *b);   /* its handle in L */
+};
+void codec_open (const struct codec_objects *objects);
+/* Registers what a state's own standard library is; for each state, once,
+   right after its libraries were opened (or as early as can be had). */
+void codec_open_state (lua_State *L);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+** gate.h - floor 2: the only place that sleeps
+**
+** A gate is a line of waiting threads, guarded by the guard of the object that
+** it is part of. Who finds the object's state not to his liking joins the line
+** under that guard and sleeps on the futex word of his own record; who changes
+** the state takes the first out of the line under the guard and rings his word
+** after giving the guard back. So nothing is waited for without a name, a
+** free object makes no system call, and select waits in many lines at once.
+**
+** G1  'next' from 'head' is the truth; 'tail' is derived (gate_repair).
+** G2  A thread joins a line only under the guard, having seen there that it
+**     must wait; it looks again after every wake. A wake is a hint: a thread
+**     that was taken out of the line and then does not want what it waited for
+**     (timeout, cancel) passes the wake on (wait_end does).
+** G3  A ring can die with its sender, or with its receiver: a sleeper looks
+**     again at least every LOOK_MAX, and its looks ask whether holders live.
+**
+** The use, always the same:
+**
+**   struct wait w;
+**   wait_init(&w, &q->nonempty, &q->guard, until, &q->head, "get");
+**   guard_lock(&q->guard);
+**   while (is_empty(q) && rc == CONC_OK)
+**     rc = wait_sleep(&w);        // gives the guard back and takes it again
+**   if (rc == CONC_OK) ... take ...
+**   wait_end(&w);                 // under the guard: leaves the line
+**   guard_unlock(&q->guard);
+**
+** wait_sleep returns CONC_OK (look again), CONC_TIMEOUT, CONC_CANCELLED,
+** CONC_INTERRUPTED or, where 'links' was set, CONC_DEADLOCK. With DEADLINE_NOW
+** it returns CONC_TIMEOUT at once.
+*/
+#ifndef CONC_GATE_H
+#define CONC_GATE_H
+
+#include "ground.h"
+#include "guard.h"
+#include "record.h"
+#include "arena.h"
+
+struct gate {
+  struct wait_node *_Atomic head;   /* guarded by the object's guard */
+  struct wait_node *_Atomic tail;   /* derived; likewise */
+};
+
+enum node_state { NODE_OUT = 0, NODE_WAITING, NODE_WOKEN };
+enum sleep_word { WORD_AWAKE = 0, WORD_RUNG, WORD_ASLEEP };
+
+#define LOOK_MIN   ((nanos)10 * 1000000)
+#define LOOK_MAX   ((nanos)80 * 1000000)
+
+static inline bool gate_empty (struct gate *g) {
+  return load_relaxed(&g->head) == NULL;
+}
+
+/* Under the guard. Takes the first out; NULL: none. Ring it when the guard is free. */
+thread_key gate_pop (struct gate *g);      /* 0: none */
+struct wait_node *gate_first (struct gate *g);
+void gate_wake_all (struct gate *g);       /* pops and rings each, under the guard */
+void gate_ring (thread_key key);           /* any time; 0: nobody */
+/* Repair of 'tail' after the death of a guard's holder: every noun's repair
+   function calls it for each of its gates. */
+void gate_repair (struct gate *g);
+
+struct wait {
+  struct gate *gate;
+  struct guard *guard;
+  struct wait_node *node;    /* NULL until the first sleep: the record's 'node' */
+  struct block *object;      /* what it waits for: sight and links */
+  const char *verb;          /* static text */
+  deadline until;
+  nanos look;                /* how long the next nap is at most */
+  bool links;                /* a wait for a holder (a link of a deadlock) */
+  bool noninterruptible;     /* neither cancel nor Ctrl-C end it (condition:
+                                getting its lock back) */
+  bool woken;                /* was taken out of the line since wait_init */
+  bool entered;              /* wait_object and so on are set */
+};
+
+void wait_init (struct wait *w, struct gate *gate, struct guard *guard,
+                deadline until, struct block *object, const char *verb);
+int wait_sleep (struct wait *w);
+void wait_end (struct wait *w);
+
+/*
+** Lower level, for waits in many lines (select) or in none (sleep).
+** Under the guard of the gate: gate_join, gate_leave (true: it was still in
+** line; false: it had been woken). Without any guard: nap.
+**
+**   nap_begin(object, verb, until);     // notes it; resets the word
+**   ... join the lines, look at the states ...
+**   while (nothing ready && (rc = nap(&look, until, false)) == CONC_OK) look;
+**   ... leave the lines ...
+**   nap_end();
+*/
+void gate_join (struct gate *g, struct guard *guard, struct wait_node *node);
+bool gate_leave (struct wait_node *node);
+void nap_begin (struct block *object, const char *verb, deadline until);
+int nap (nanos *look, deadline until, bool noninterruptible);
+void nap_end (void);
+int gate_sleep (deadline until);     /* conc.sleep: CONC_TIMEOUT when it is over */
+
+/* Is the caller to stop, or interrupted? CONC_OK, CONC_CANCELLED, CONC_INTERRUPTED. */
+int gate_pending (void);
+/* Asks the thread to stop; true: that life had not ended. */
+bool gate_cancel (thread_key key);
+
+/* The text of the last CONC_DEADLOCK of this thread; valid until the next. */
+const char *gate_story (void);
+
+/*
+** What the Lua side adds, per thread: has Lua an interrupt pending (1/0)?
+** And: note the Lua line (called before a thread really sleeps).
+*/
+struct gate_hooks {
+  int (*interrupted) (void *ctx);
+  void (*note_line) (void *ctx, char *to, size_t size);
+  void *ctx;
+};
+void gate_set_hooks (const struct gate_hooks *hooks);  /* of the calling thread; NULL: none */
+void gate_get_hooks (struct gate_hooks *hooks);
+
+/* How a waiter names an object in the story of a deadlock and in dumps:
+   "lock made at app.lua:12". Set by the noun (may be NULL). */
+extern void (*gate_describe) (struct block *b, char *to, size_t size);
+
+void gate_open (void);               /* at load, after arena_open */
+
+#endif

@@ -1,0 +1,60 @@
+/*
+** message.c - floor 3: encoded values in shared memory
+*/
+#include "message.h"
+
+#include <string.h>
+
+static size_t message_size (uint32_t nrefs, size_t length) {
+  return sizeof(struct message) + nrefs * sizeof(struct block *) + length;
+}
+
+/* References are counted before the block becomes a message with 'nrefs' of
+   them: killed half-way, the sweep finds a message with fewer. */
+static void take_refs (struct message *m, const struct parcel *p) {
+  for (uint32_t i = 0; i < p->nrefs; i++)
+    store_relaxed(&m->refs[i], NULL);
+  m->nrefs = p->nrefs;
+  block_ready(&m->head, KIND_MESSAGE);
+  for (uint32_t i = 0; i < p->nrefs; i++)
+    block_ref(&m->refs[i], p->refs[i]);
+}
+
+struct block *parcel_post (struct parcel *p) {
+  struct block *b = p->block;
+  if (b != NULL) {
+    p->block = NULL;
+    return b;
+  }
+  b = arena_alloc(message_size(p->nrefs, p->length));
+  if (b == NULL)
+    return NULL;
+  struct message *m = (struct message *)(void *)b;
+  m->flags = p->flags;
+  m->length = p->length;
+  take_refs(m, p);
+  memcpy(message_bytes(m), p->bytes, p->length);
+  return b;
+}
+
+void parcel_drop (struct parcel *p) {
+  if (p->block != NULL) {
+    block_destroy(p->block);
+    p->block = NULL;
+  }
+}
+
+static void message_destroy (struct block *b) {
+  struct message *m = (struct message *)(void *)b;
+  for (uint32_t i = 0; i < m->nrefs; i++)
+    block_unref(&m->refs[i]);
+}
+
+void message_drop (struct block *b) {
+  block_destroy(b);
+}
+
+void message_open (void) {
+  static const struct kind_ops ops = { .name = NULL, .destroy = message_destroy };
+  arena_kind(KIND_MESSAGE, &ops);
+}

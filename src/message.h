@@ -1,0 +1,49 @@
+/*
+** message.h - floor 3: encoded values in shared memory
+**
+** A message owns what it carries: the objects mentioned in its bytes are
+** counted in its 'refs'. It has one owner at a time: a thread's hand or a
+** place in a container, a queue's slot or a task. It is never counted itself
+** (head.refs stays 0), except KIND_CODE, which is.
+** Constant once message_new has returned: all fields and bytes.
+*/
+#ifndef CONC_MESSAGE_H
+#define CONC_MESSAGE_H
+
+#include "arena.h"
+
+struct message {
+  struct block head;               /* KIND_MESSAGE */
+  uint32_t nrefs;
+  uint32_t flags;                  /* the codec's */
+  uint64_t length;                 /* of the bytes */
+  struct block *_Atomic refs[];    /* nrefs, counted; the bytes follow */
+};
+
+/*
+** What the encoder hands over: bytes in a scratch buffer of the calling
+** thread, valid until its next encode; or, for large ones, a message already
+** in the arena and in the caller's hand, which parcel_post takes.
+*/
+struct parcel {
+  const char *bytes;
+  size_t length;
+  struct block *const *refs;       /* objects mentioned, not counted: the
+                                      sender's handles keep them */
+  uint32_t nrefs;
+  uint32_t flags;
+  struct block *block;             /* NULL, or the message itself */
+};
+
+/* The parcel as a message in the caller's hand; NULL: full (and p is as before). */
+struct block *parcel_post (struct parcel *p);
+/* Lets go of a parcel that is not sent. */
+void parcel_drop (struct parcel *p);
+
+static inline char *message_bytes (struct message *m) {
+  return (char *)(m->refs + m->nrefs);
+}
+void message_drop (struct block *b);   /* in hand: uncounts refs, frees */
+void message_open (void);
+
+#endif

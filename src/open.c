@@ -1,0 +1,194 @@
+/*
+** open.c - floor 7: luaopen_conc_core
+*/
+#include "open.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind.h"
+#include "core_api.h"
+#include "gate.h"
+#include "message.h"
+#include "sys.h"
+#include "task.h"
+
+/* {=== once in a process ===} */
+
+void lock_open (void); void rwlock_open (void); void semaphore_open (void);
+void condition_open (void); void event_open (void); void barrier_open (void);
+void queue_open (void); void pipe_open (void); void select_open (void);
+void watch_open (void); void value_open (void); void array_open (void);
+void list_open (void); void dict_open (void); void state_open (void);
+void thread_open (void); void process_open (void); void keeper_open (void);
+void end_open (void); void pool_open (void); void sight_open (void);
+
+#define WEAK(f)  void f (void) __attribute__((weak))
+WEAK(lock_open); WEAK(rwlock_open); WEAK(semaphore_open); WEAK(condition_open);
+WEAK(event_open); WEAK(barrier_open); WEAK(queue_open); WEAK(pipe_open);
+WEAK(select_open); WEAK(watch_open); WEAK(value_open); WEAK(array_open);
+WEAK(list_open); WEAK(dict_open); WEAK(state_open); WEAK(thread_open);
+WEAK(process_open); WEAK(keeper_open); WEAK(end_open); WEAK(pool_open);
+WEAK(sight_open);
+
+static void (*const per_process[]) (void) = {
+  gate_open, message_open, task_open,
+  lock_open, rwlock_open, semaphore_open, condition_open, event_open, barrier_open,
+  queue_open, pipe_open, select_open, watch_open,
+  value_open, array_open, list_open, dict_open,
+  state_open, thread_open, process_open, keeper_open, end_open, pool_open,
+  sight_open
+};
+
+/* {=== once in a state ===} */
+
+#define WEAKB(f)  void f (lua_State *L) __attribute__((weak))
+WEAKB(bind_open_array); WEAKB(bind_open_barrier); WEAKB(bind_open_codec);
+WEAKB(bind_open_condition); WEAKB(bind_open_dict); WEAKB(bind_open_event);
+WEAKB(bind_open_future); WEAKB(bind_open_list); WEAKB(bind_open_lock);
+WEAKB(bind_open_pipe); WEAKB(bind_open_pool); WEAKB(bind_open_process);
+WEAKB(bind_open_queue); WEAKB(bind_open_rwlock); WEAKB(bind_open_select);
+WEAKB(bind_open_semaphore); WEAKB(bind_open_sight); WEAKB(bind_open_thread);
+WEAKB(bind_open_value);
+
+static bind_opener *const per_state[] = {
+  bind_open_array, bind_open_barrier, bind_open_codec, bind_open_condition,
+  bind_open_dict, bind_open_event, bind_open_future, bind_open_list,
+  bind_open_lock, bind_open_pipe, bind_open_pool, bind_open_process,
+  bind_open_queue, bind_open_rwlock, bind_open_select, bind_open_semaphore,
+  bind_open_sight, bind_open_thread, bind_open_value
+};
+
+#define COUNT(list)  (sizeof(list) / sizeof((list)[0]))
+
+static const char core_key = 'o';
+
+/* {=== what belongs to no noun ===} */
+
+/* conc.type(x) -> "lock", "queue", ... or nil */
+static int core_type (lua_State *L) {
+  luaL_checkany(L, 1);
+  struct block *b = bind_toblock(L, 1);
+  if (b == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushstring(L, block_ops(b)->name);
+  return 1;
+}
+
+/* core._arena() -> {live=, bytes=, limit=, warm=}: for tests and reports */
+static int core_arena (lua_State *L) {
+  struct arena_stats s;
+  arena_stats(&s);
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, (lua_Integer)s.live);
+  lua_setfield(L, -2, "live");
+  lua_pushinteger(L, (lua_Integer)s.bytes);
+  lua_setfield(L, -2, "bytes");
+  lua_pushinteger(L, (lua_Integer)s.limit);
+  lua_setfield(L, -2, "limit");
+  lua_pushinteger(L, (lua_Integer)s.warm);
+  lua_setfield(L, -2, "warm");
+  return 1;
+}
+
+/* core._fail(n): the n-th allocation in the arena from now fails; 0: none */
+static int core_fail (lua_State *L) {
+  arena_fail_at = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
+/* core._bury(): looks for dead processes now */
+static int core_bury (lua_State *L) {
+  (void)L;
+  process_look_around();
+  return 0;
+}
+
+/* core._methods(kind name) -> method table of that class */
+static int core_methods (lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (int k = KIND_LOCK; k < KIND_MAX; k++) {
+    struct block b = { .kind = (uint8_t)k };
+    const char *its = block_ops(&b)->name;
+    if (its != NULL && strcmp(its, name) == 0) {
+      bind_pushmethods(L, (enum kind)k);
+      return 1;
+    }
+  }
+  return luaL_argerror(L, 1, "name of a class expected");
+}
+
+static const luaL_Reg functions[] = {
+  { "_arena", core_arena },
+  { "_bury", core_bury },
+  { "_fail", core_fail },
+  { "_methods", core_methods },
+  { "type", core_type },
+  { NULL, NULL }
+};
+
+/* {=== for modules built apart ===} */
+
+static int api_pending (lua_State *L) {
+  (void)L;
+  return gate_pending() != CONC_OK;
+}
+
+static void api_raise (lua_State *L) {
+  bind_raise(L, gate_pending());
+}
+
+static const struct conc_core_api api = {
+  CORE_API_VERSION, api_pending, api_raise
+};
+
+/* {=== open ===} */
+
+static const struct codec_objects objects = { bind_toblock, bind_pushblock };
+
+__attribute__((weak)) void codec_open (const struct codec_objects *o);
+
+void open_process (lua_State *L) {
+  static bool done;
+  if (done)
+    return;
+  if (arena_open() != CONC_OK)
+    luaL_error(L, "conc: no shared memory could be reserved");
+  sys_pin((const void *)&done);
+  if (codec_open != NULL)
+    codec_open(&objects);
+  for (size_t i = 0; i < COUNT(per_process); i++)
+    if (per_process[i] != NULL)
+      per_process[i]();
+  done = true;
+}
+
+void open_state (lua_State *L) {
+  if (bind_isopen(L))
+    return;
+  luaL_checkstack(L, LUA_MINSTACK, "conc");
+  bind_open(L);
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
+  bind_pushcancelled(L);
+  lua_setfield(L, -2, "cancelled");
+  for (size_t i = 0; i < COUNT(per_state); i++)
+    if (per_state[i] != NULL)
+      per_state[i](L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+  lua_pushlightuserdata(L, (void *)&api);
+  lua_setfield(L, LUA_REGISTRYINDEX, CORE_API_KEY);
+}
+
+void open_pushcore (lua_State *L) {
+  open_state(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
+}
+
+__attribute__((visibility("default")))
+int luaopen_conc_core (lua_State *L) {
+  open_process(L);
+  open_pushcore(L);
+  return 1;
+}

@@ -1,0 +1,169 @@
+/*
+** task.c - floor 3: the record of one call
+*/
+#include "task.h"
+#include "sys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void (*task_poke) (struct task *t);
+int (*task_help) (struct task *t, deadline until);
+void (*task_lost) (struct task *t);
+
+struct block *task_new (enum kind kind, const char *name) {
+  struct block *b = arena_alloc(sizeof(struct task));
+  if (b == NULL)
+    return NULL;
+  struct task *t = task_of(b);
+  memset((char *)t + sizeof t->head, 0, sizeof *t - sizeof t->head);
+  guard_init(&t->guard, RANK_OBJECT, (int)kind);
+  t->id = record_new_id();
+  t->home = process_mine()->index;
+  store_relaxed(&t->exitcode, NO_EXITCODE);
+  if (name != NULL)
+    snprintf(t->name, sizeof t->name, "%s", name);
+  block_ready(b, kind);
+  return b;
+}
+
+static void drop_message (struct block *_Atomic *place) {
+  struct block *b = load_relaxed(place);
+  if (b == NULL)
+    return;
+  arena_hold(b);
+  kill_order();
+  store_relaxed(place, NULL);
+  message_drop(b);
+}
+
+static void task_destroy (struct block *b) {
+  struct task *t = task_of(b);
+  drop_message(&t->call);
+  drop_message(&t->outcome);
+  block_unref(&t->pool);
+}
+
+/* Is a message in the dead holder's hand in its place already? */
+static void task_repair (struct guard *g, struct thread_record *dead) {
+  struct task *t = containerof(g, struct task, guard);
+  struct block *outcome = load_relaxed(&t->outcome);
+  gate_repair(&t->ended);
+  if (outcome != NULL && !task_has_ended(load_relaxed(&t->state)))
+    store_relaxed(&t->outcome, NULL);      /* still the dead one's */
+  else if (outcome != NULL)
+    arena_settle_dead(dead, outcome);
+}
+
+bool task_flag (struct task *t, uint32_t flag) {
+  return (atomic_fetch_or_explicit(&t->flags, flag, memory_order_acq_rel) & flag) != 0;
+}
+
+bool task_claim (struct task *t) {
+  guard_lock(&t->guard);
+  bool mine = load_relaxed(&t->state) == TASK_PENDING;
+  if (mine) {
+    store_relaxed(&t->runner, self()->key);
+    store_relaxed(&t->begun, sys_now());
+    kill_order();
+    store_release(&t->state, TASK_RUNNING);
+  }
+  guard_unlock(&t->guard);
+  return mine;
+}
+
+/* Under the guard: the commit, and who waited is woken. */
+static void end_under_guard (struct task *t, enum task_state state,
+                             struct block *outcome) {
+  store_relaxed(&t->outcome, outcome);
+  kill_order();
+  store_release(&t->state, (uint32_t)state);
+  kill_order();
+  if (outcome != NULL)
+    arena_settle(outcome);
+  gate_wake_all(&t->ended);
+}
+
+bool task_finish (struct task *t, enum task_state state, struct block *outcome) {
+  guard_lock(&t->guard);
+  bool first = !task_has_ended(load_relaxed(&t->state));
+  if (first)
+    end_under_guard(t, state, outcome);
+  guard_unlock(&t->guard);
+  return first;
+}
+
+bool task_cancel (struct task *t) {
+  guard_lock(&t->guard);
+  uint32_t state = load_relaxed(&t->state);
+  thread_key runner = load_relaxed(&t->runner);
+  task_flag(t, TASK_STOPPED);
+  if (state == TASK_PENDING)
+    end_under_guard(t, TASK_CANCELLED, NULL);
+  guard_unlock(&t->guard);
+  if (state == TASK_RUNNING) {
+    gate_cancel(runner);
+    if (task_poke != NULL)
+      task_poke(t);
+  }
+  return !task_has_ended(state);
+}
+
+/* Who runs it is who its waiters wait for. */
+static thread_key task_holder (struct block *b, int i) {
+  struct task *t = task_of(b);
+  return i == 0 && task_state(t) == TASK_RUNNING ? load_relaxed(&t->runner) : 0;
+}
+
+/* Its runner's life has ended and it did not: who runs tasks says what then. */
+static void lost (struct task *t) {
+  if (task_lost != NULL)
+    task_lost(t);
+  else {
+    task_flag(t, TASK_DIED);
+    task_finish(t, TASK_FAILED, NULL);
+  }
+}
+
+/* One stretch of waiting; true: its runner was found dead. */
+static bool wait_once (struct task *t, deadline until, int *rc) {
+  struct wait w;
+  bool dead = false;
+  wait_init(&w, &t->ended, &t->guard, until, &t->head, "join");
+  w.links = true;
+  guard_lock(&t->guard);
+  while (!task_has_ended(load_relaxed(&t->state)) && *rc == CONC_OK && !dead) {
+    if (w.look > 0 && load_relaxed(&t->state) == TASK_RUNNING)
+      dead = record_look(load_relaxed(&t->runner));
+    if (!dead)
+      *rc = wait_sleep(&w);
+  }
+  if (task_has_ended(load_relaxed(&t->state)))
+    *rc = CONC_OK;
+  wait_end(&w);
+  guard_unlock(&t->guard);
+  return dead;
+}
+
+int task_wait (struct task *t, deadline until) {
+  int rc = CONC_OK;
+  if (task_has_ended(task_state(t)))
+    return CONC_OK;
+  if (task_help != NULL && (rc = task_help(t, until)) != CONC_MISUSE)
+    return rc;
+  rc = CONC_OK;
+  while (wait_once(t, until, &rc))
+    lost(t);
+  return rc;
+}
+
+void task_open (void) {
+  static struct kind_ops ops[3];
+  static const enum kind kinds[3] = { KIND_FUTURE, KIND_THREAD, KIND_PROCESS };
+  static const char *const names[3] = { "future", "thread", "process" };
+  for (int i = 0; i < 3; i++) {
+    ops[i] = (struct kind_ops){ .name = names[i], .destroy = task_destroy,
+                                .holder = task_holder, .repair = task_repair };
+    arena_kind(kinds[i], &ops[i]);
+  }
+}

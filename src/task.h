@@ -1,0 +1,97 @@
+/*
+** task.h - floor 3: the record of one call, and what a future is a handle to
+**
+** A thread (KIND_THREAD), a process (KIND_PROCESS) and a submitted task
+** (KIND_FUTURE) differ in who runs the call, and in nothing else.
+**
+**             task_claim                task_finish(DONE|FAILED|CANCELLED)
+**   PENDING ---------------> RUNNING ----------------------------> ended
+**      \                        ^  \
+**       \ task_cancel           |   \ its process died: the finder calls
+**        \                      |      task_finish(FAILED) with the story
+**         `----> CANCELLED      `- (retries: task_again, by the pool alone)
+**
+** T1  'state' goes from left to right only (but for task_again); the store
+**     that ends it is the commit, the last under the guard, and 'outcome' was
+**     written before. An outcome is written once: the second finisher loses.
+** T2  'outcome' is constant once the state says that the task has ended, so
+**     it is read without the guard.
+** T3  'runner' is the key of the thread that runs it, while RUNNING.
+*/
+#ifndef CONC_TASK_H
+#define CONC_TASK_H
+
+#include "arena.h"
+#include "gate.h"
+#include "message.h"
+
+enum task_state { TASK_PENDING = 0, TASK_RUNNING, TASK_DONE, TASK_FAILED,
+                  TASK_CANCELLED };
+#define task_has_ended(state)  ((state) >= TASK_DONE)
+
+enum task_flags {
+  TASK_ASKED      = 1,    /* somebody asked for its result or error */
+  TASK_DAEMON     = 2,
+  TASK_STOPPED    = 4,    /* the program itself asked for its end */
+  TASK_REPORTED   = 8,    /* its unasked error was printed */
+  TASK_TIMER      = 16,
+  TASK_QUIET      = 32,   /* the library's own: neither listed nor reported */
+  TASK_DIED       = 64    /* its process was killed, or left by os.exit */
+};
+
+struct task {
+  struct block head;               /* KIND_FUTURE, KIND_THREAD, KIND_PROCESS */
+  struct guard guard;              /* RANK_OBJECT; guards all that says nothing else */
+  _Atomic uint32_t state;          /* enum task_state; read by anybody */
+  _Atomic uint32_t flags;          /* set by anybody with task_flag */
+  struct gate ended;               /* who waits for its end */
+  struct block *_Atomic call;      /* message: function, arguments; owned */
+  struct block *_Atomic outcome;   /* message: results, or error and traceback; owned */
+  struct block *_Atomic pool;      /* counted; NULL: none */
+  struct block *_Atomic next;      /* the pool's run queue; guarded by the pool */
+  _Atomic thread_key runner;       /* T3 */
+  uint64_t id;                     /* constant after init */
+  uint32_t process;                /* index: where it runs (thread) or what it is (process) */
+  uint32_t process_generation;
+  uint32_t home;                   /* index of the process that made it; constant */
+  uint32_t tries;                  /* the pool's */
+  _Atomic int32_t pid;             /* of a process; 0 else */
+  _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
+  _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound */
+  _Atomic int64_t begun;           /* when it was claimed */
+  _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
+  uint32_t group;                  /* the main state that it belongs to; constant */
+  char name[NAME_SIZE];            /* constant after init */
+};
+#define NO_EXITCODE  INT32_MIN
+
+struct block *task_new (enum kind kind, const char *name);  /* in hand, PENDING; NULL: full */
+static inline struct task *task_of (struct block *b) {
+  return (struct task *)(void *)b;
+}
+static inline uint32_t task_state (struct task *t) {
+  return load_acquire(&t->state);
+}
+bool task_flag (struct task *t, uint32_t flag);    /* sets; was it set before? */
+/* PENDING -> RUNNING by the caller; false: cancelled, or claimed by another. */
+bool task_claim (struct task *t);
+/*
+** Ends it. 'outcome' is a message in the caller's hand or NULL (no values, or a
+** plain conc.cancelled); taken when true. False: it had ended already, and
+** 'outcome' is still the caller's.
+*/
+bool task_finish (struct task *t, enum task_state state, struct block *outcome);
+/* PENDING -> CANCELLED: true. RUNNING: asks its runner to stop: true. Ended: false. */
+bool task_cancel (struct task *t);
+/* Until it has ended: CONC_OK, CONC_TIMEOUT, CONC_CANCELLED, ..., CONC_DEADLOCK. */
+int task_wait (struct task *t, deadline until);
+void task_open (void);
+
+/* Floors 4 and 5 add how a running one is poked and what waiting in a pool does. */
+extern void (*task_poke) (struct task *t);
+extern int (*task_help) (struct task *t, deadline until);   /* CONC_MISUSE: wait plainly */
+
+/* RUNNING, but its runner died: finish it, or let it run again (retries). */
+extern void (*task_lost) (struct task *t);
+
+#endif

@@ -81,6 +81,7 @@ SHARED = -bundle -undefined dynamic_lookup
 else
 SHARED = -shared -Wl,-z,now
 endif
+LOCALIZE = $(if $(COVERAGE),true,$(or $(OBJCOPY),objcopy) --localize-hidden)
 ifneq ($(COVERAGE),)
 # What leaves by _exit writes its counters first.
 WRAP     = -Wl,--wrap=_exit
@@ -115,11 +116,14 @@ $(CORE_SO): $(CORE_OBJ) $(WRAP_OBJ) $(BUILD)/objects
 $(BUILD)/conc/http_core.so: $(HTTP_OBJ) $(BUILD)/objects
 	$(call say,LD)$(LINK) $(SHARED) -o $@ $(HTTP_OBJ) $(CURL_LIB) $(SYSLIB)
 
-# The objects of the HTTP module are in it too: who does not open that module
-# (luaopen_conc_http_core) does not link them, nor libcurl.
+# The core is one object in it, in which only the names of conc.h are global: a
+# host may have a queue_put of its own. The HTTP module is another: who does not
+# open it (luaopen_conc_http_core) links neither it nor libcurl.
 $(LIB): $(CORE_OBJ) $(HTTP_OBJ) $(BUILD)/objects
-	@rm -f $@
-	$(call say,AR)$(AR) rcs $@ $(CORE_OBJ) $(HTTP_OBJ)
+	$(call say,AR)rm -f $@ && set -e && \
+	join () { if [ $$# -gt 1 ]; then $(CC) -r -nostdlib -o "$$@" && $(LOCALIZE) "$$1"; fi; } && \
+	join $(BUILD)/obj/libconc.o $(CORE_OBJ) && join $(BUILD)/obj/libconc_http.o $(HTTP_OBJ) && \
+	$(AR) rcs $@ $(BUILD)/obj/libconc.o $(if $(HTTP_OBJ),$(BUILD)/obj/libconc_http.o)
 
 $(BUILD)/host: examples/host/host.c $(LIB) $(BUILD)/flags
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -Isrc $< -o $@ -MMD -MP $(LDFLAGS) -Wl,-E $(LIB) $(LUA_LIB) $(SYSLIB)
@@ -262,8 +266,8 @@ fuzz-run-%: $(BUILD)/%_fuzz
 	$(TREE) $< -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
 	  -artifact_prefix=$(BUILD)/$*- $(BUILD)/$* $(wildcard spec/fuzz/$*)
 
-$(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(LIB) $(BUILD)/flags
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(LIB) $(LUA_LIB) $(SYSLIB)
+$(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(CORE_OBJ) $(BUILD)/flags
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(CORE_OBJ) $(LUA_LIB) $(SYSLIB)
 
 # Models of the protocols: Promela for spin, or a Lua program that tries every
 # interleaving.

@@ -7,7 +7,8 @@
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
 #
 #   make asan tsan valgrind      the tests under the sanitizers, under valgrind
-#   make lint layers             static checks; who may include whom
+#   make lint layers port        static checks; who may include whom; compiles
+#                                for musl and arm64
 #   make coverage bench fuzz model docs
 #
 # Settings: CC, CFLAGS, LDFLAGS, LUA, LUA_INCDIR, BUILD, DEBUG=1 (invariants
@@ -94,7 +95,7 @@ say = $(if $(V),,@echo '  $(1)  $@';)
 # ---- build ------------------------------------------------------------------
 
 .PHONY: all clean install uninstall demo demo-run test test-run asan tsan valgrind \
-        lint layers coverage bench fuzz model docs FORCE
+        lint layers port coverage bench fuzz model docs FORCE
 FORCE:
 
 all: $(CORE_SO) $(HTTP_SO) $(LIB)
@@ -229,6 +230,25 @@ lint-cppcheck:
 
 lint-tidy:
 	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -I$(LUA_INCDIR)
+
+# The core compiles for another C library and another processor, with the
+# headers of this machine's Lua (and, for musl, of its kernel).
+multiarch = /usr/include/$(shell gcc -print-multiarch)
+port:
+	@.ci/need port
+	@mkdir -p $(BUILD)/port/kernel
+	@cp $(LUA_INCDIR)/*.h $(wildcard $(multiarch)/lua5.4-*.h) $(BUILD)/port
+	@ln -sfn /usr/include/linux $(BUILD)/port/kernel/linux
+	@ln -sfn /usr/include/asm-generic $(BUILD)/port/kernel/asm-generic
+	@ln -sfn $(multiarch)/asm $(BUILD)/port/kernel/asm
+	@$(MAKE) --no-print-directory port-cc PORTCC='musl-gcc -I$(BUILD)/port/kernel'
+	@$(MAKE) --no-print-directory port-cc PORTCC=aarch64-linux-gnu-gcc
+
+.PHONY: port-cc
+port-cc: $(CORE_SRC:src/%.c=port-cc-%)
+port-cc-%: src/%.c
+	@echo '  $(firstword $(PORTCC)) $<'
+	@$(PORTCC) -std=gnu11 -O1 $(WARN) -Werror -I$(BUILD)/port -c $< -o /dev/null
 
 layers:
 	@$(LUA) .ci/layers.lua

@@ -241,7 +241,7 @@ port:
 	@ln -sfn /usr/include/linux $(BUILD)/port/kernel/linux
 	@ln -sfn /usr/include/asm-generic $(BUILD)/port/kernel/asm-generic
 	@ln -sfn $(multiarch)/asm $(BUILD)/port/kernel/asm
-	@$(MAKE) --no-print-directory port-cc PORTCC='musl-gcc -I$(BUILD)/port/kernel'
+	@$(MAKE) --no-print-directory port-cc PORTCC='musl-gcc -isystem $(BUILD)/port/kernel'
 	@$(MAKE) --no-print-directory port-cc PORTCC=aarch64-linux-gnu-gcc
 
 .PHONY: port-cc

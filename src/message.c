@@ -22,18 +22,17 @@ static void take_refs (struct message *m, const struct parcel *p) {
 
 struct block *parcel_post (struct parcel *p) {
   struct block *b = p->block;
-  if (b != NULL) {
-    p->block = NULL;
-    return b;
+  if (b == NULL) {
+    b = arena_alloc(message_size(p->nrefs, p->length));
+    if (b == NULL)
+      return NULL;
+    memcpy((char *)b + message_size(p->nrefs, 0), p->bytes, p->length);
   }
-  b = arena_alloc(message_size(p->nrefs, p->length));
-  if (b == NULL)
-    return NULL;
   struct message *m = (struct message *)(void *)b;
   m->flags = p->flags;
   m->length = p->length;
   take_refs(m, p);
-  memcpy(message_bytes(m), p->bytes, p->length);
+  p->block = NULL;
   return b;
 }
 

@@ -22,8 +22,9 @@ struct message {
 
 /*
 ** What the encoder hands over: bytes in a scratch buffer of the calling
-** thread, valid until its next encode; or, for large ones, a message already
-** in the arena and in the caller's hand, which parcel_post takes.
+** thread, valid until its next encode; or, for large ones, a plain block in
+** the caller's hand, with the bytes where a message with 'nrefs' references
+** has them: parcel_post makes it that message.
 */
 struct parcel {
   const char *bytes;
@@ -32,7 +33,7 @@ struct parcel {
                                       sender's handles keep them */
   uint32_t nrefs;
   uint32_t flags;
-  struct block *block;             /* NULL, or the message itself */
+  struct block *block;             /* NULL, or where 'bytes' are; in hand */
 };
 
 /* The parcel as a message in the caller's hand; NULL: full (and p is as before). */

@@ -139,10 +139,10 @@ static struct part *check_part (lua_State *L, int arg) {
 
 #define REQUEST	2
 
-/* The field stays on the stack until the caller's lua_settop. */
+/* NULL if nil or false. The field stays on the stack until its caller ends. */
 static const char *field_string (lua_State *L, const char *name, size_t *len) {
   size_t n;
-  if (lua_getfield(L, REQUEST, name) == LUA_TNIL)
+  if (lua_getfield(L, REQUEST, name) == LUA_TNIL || !lua_toboolean(L, -1))
     return NULL;
   const char *s = lua_tolstring(L, -1, &n);
   if (s == NULL)
@@ -488,7 +488,7 @@ static void push_message (lua_State *L, const struct transfer *t, long oserr) {
     case WHY_CURL: case WHY_CUT: break;
   }
   lua_pushstring(L, t->errbuf[0] != '\0' ? t->errbuf : curl_easy_strerror(t->code));
-  if (oserr != 0 && strstr(t->errbuf, strerror((int)oserr)) == NULL) {
+  if (oserr != 0 && t->code != CURLE_COULDNT_RESOLVE_HOST && strstr(t->errbuf, strerror((int)oserr)) == NULL) {
     lua_pushfstring(L, " (%s)", strerror((int)oserr));
     lua_concat(L, 2);
   }
@@ -565,10 +565,12 @@ static int group_wait (lua_State *L) {
   double deadline = now() + luaL_optnumber(L, 2, HUGE_VAL);
   struct hook before = hook_of(main_thread(L));
   lua_settop(L, 1);
-  if (engine_foreign(box->e) || box->e->multi == NULL)
+  if (engine_foreign(box->e))
     engine_use(L, box->e);
   while (box->g.done == NULL) {
     int ms = slice_until(deadline);
+    if (box->e->multi == NULL)
+      engine_use(L, box->e);
     int rc = engine_step(box->e, &box->g, ms);
     if (rc != CURLM_OK)
       return luaL_error(L, "libcurl: %s", curl_multi_strerror((CURLMcode)rc));
@@ -809,6 +811,11 @@ static int f_random (lua_State *L) {
   return 1;
 }
 
+static int f_pid (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
 static int f_isatty (lua_State *L) {
   lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
   return 1;
@@ -878,12 +885,18 @@ static int push_url_part (lua_State *L, struct parser *p, CURLUPart what, unsign
   return 1;
 }
 
+/* Without what was parsed before: it would be the base of a relative URL. */
+static CURLUcode parse_anew (struct parser *p, const char *url) {
+  curl_url_set(p->url, CURLUPART_URL, NULL, 0);
+  return curl_url_set(p->url, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+}
+
 /* parse_url(url) -> scheme, host, port (a string) | nil, message. Of another
    scheme than http and https only the scheme is told. */
 static int f_parse_url (lua_State *L) {
   const char *url = luaL_checkstring(L, 1);
   struct parser *p = url_parser(L);
-  CURLUcode rc = curl_url_set(p->url, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+  CURLUcode rc = parse_anew(p, url);
   if (rc != CURLUE_OK) {
     luaL_pushfail(L);
     lua_pushstring(L, curl_url_strerror(rc));
@@ -891,6 +904,39 @@ static int f_parse_url (lua_State *L) {
   }
   return push_url_part(L, p, CURLUPART_SCHEME, 0) + push_url_part(L, p, CURLUPART_HOST, 0)
        + push_url_part(L, p, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+}
+
+static struct parser *parsed (lua_State *L, int arg) {
+  const char *url = luaL_checkstring(L, arg);
+  struct parser *p = url_parser(L);
+  CURLUcode rc = parse_anew(p, url);
+  luaL_argcheck(L, rc == CURLUE_OK, arg, "not a URL");
+  return p;
+}
+
+/* split_user(url) -> the URL without user and password; user, password or nil */
+static int f_split_user (lua_State *L) {
+  struct parser *p = parsed(L, 1);
+  lua_settop(L, 1);
+  if (!push_url_part(L, p, CURLUPART_USER, CURLU_URLDECODE))
+    lua_pushnil(L);
+  if (!push_url_part(L, p, CURLUPART_PASSWORD, CURLU_URLDECODE))
+    lua_pushnil(L);
+  curl_url_set(p->url, CURLUPART_USER, NULL, 0);
+  curl_url_set(p->url, CURLUPART_PASSWORD, NULL, 0);
+  if (!push_url_part(L, p, CURLUPART_URL, 0))
+    lua_pushvalue(L, 1);
+  lua_replace(L, 1);
+  return 3;
+}
+
+/* resolve(base, url) -> url as seen from base | nil */
+static int f_resolve (lua_State *L) {
+  struct parser *p = parsed(L, 1);
+  if (curl_url_set(p->url, CURLUPART_URL, luaL_checkstring(L, 2), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK
+      || !push_url_part(L, p, CURLUPART_URL, 0))
+    luaL_pushfail(L);
+  return 1;
 }
 
 
@@ -933,8 +979,11 @@ static const luaL_Reg functions[] = {
   {"now", f_now},
   {"parse_url", f_parse_url},
   {"part", part_new},
+  {"pid", f_pid},
   {"random", f_random},
+  {"resolve", f_resolve},
   {"sha256", f_sha256},
+  {"split_user", f_split_user},
   {NULL, NULL}
 };
 
@@ -975,5 +1024,7 @@ int luaopen_conc_http_core (lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushfstring(L, "%s", curl_version_info(CURLVERSION_NOW)->version);
   lua_setfield(L, -2, "curl_version");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
   return 1;
 }

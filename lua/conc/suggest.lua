@@ -7,10 +7,10 @@
 local function distance(a, b, limit)
   local la, lb = #a, #b
   if math.abs(la - lb) > limit then return limit + 1 end
-  local before, above, row = nil, {}, nil
+  local before, above = nil, {}
   for j = 0, lb do above[j] = j end
   for i = 1, la do
-    row = {[0] = i}
+    local row = {[0] = i}
     local least = i
     for j = 1, lb do
       local same = a:byte(i) == b:byte(j)
@@ -41,7 +41,8 @@ local function suggest(name, candidates)
   local function consider(candidate)
     if type(candidate) ~= "string" or candidate == name then return end
     local d = distance(wanted, fold(candidate), limit)
-    if d <= limit and (not least or d < least or d == least and candidate < best) then
+    if d > limit or d >= #wanted then return end
+    if not least or d < least or d == least and candidate < best then
       best, least = candidate, d
     end
   end

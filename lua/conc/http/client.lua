@@ -1,0 +1,250 @@
+-- The calls: http.get is client.get on the client that a thread shares, s:get
+-- on that of a session. A client has an engine (connections, cookies) and a
+-- template (the options of all its calls).
+local core = require "conc.http_core"
+local download = require "conc.http.download"
+local driver = require "conc.http.driver"
+local options = require "conc.http.options"
+local progress = require "conc.http.progress"
+
+local client = {}
+
+local default_concurrency, default_per_host = 16, 8
+
+local function check_opts(call, n, opts, names, positional)
+  if opts == nil then return {} end
+  if type(opts) ~= "table" then options.bad_argument(call, n, "table", opts) end
+  options.check(call, opts, names, positional)
+  return opts
+end
+
+local function check_string(call, n, value)
+  if type(value) ~= "string" then options.bad_argument(call, n, "string", value) end
+  return value
+end
+
+local metatables = setmetatable({}, {__mode = "k"})  -- one for each template
+
+local function inherit(template)
+  local mt = metatables[template]
+  if not mt then
+    mt = {__index = template}
+    metatables[template] = mt
+  end
+  return mt
+end
+
+-- A job for url with that template; a bad URL makes one that has failed.
+local function new_job(self, call, url, template, multiplex)
+  local job = setmetatable({asked = template.method}, inherit(template))
+  if self.base then url = core.resolve(self.base, url) or url end
+  url = options.url(call, url, template)
+  local scheme, host = options.check_url(url)
+  job.start, job.host = url, host
+  if not scheme then
+    job.refused = host
+    return job
+  end
+  if url:find("@", 1, true) then
+    local user, password
+    job.start, user, password = core.split_user(url)
+    if not template.user and not template.header_set.authorization then
+      job.own_user, job.own_password = user, password
+    end
+  end
+  job.multiplex = multiplex and scheme == "https"
+  if self.origin and self.origin ~= scheme .. "://" .. host then
+    job.confine = driver.strip_credentials
+  end
+  return job
+end
+
+local function engine_of(self)
+  return self.engine or core.default()
+end
+
+local function body_limit(template)
+  template.max_bytes = template.max_bytes or options.default_body
+  return template
+end
+
+-- ---- one -----------------------------------------------------------------------
+
+local single = {concurrency = 1, per_host = 1}
+
+local function run_one(self, job)
+  driver.run(engine_of(self), {job}, single)
+  local res = job.response
+  if res.error then return nil, res.error end
+  return res
+end
+
+local function one(self, call, method, url, opts, names)
+  check_string(call, 1, url)
+  local plain = opts == nil and not self.template and method == "GET" and client.plain
+  local template = plain
+  if not template then
+    opts = check_opts(call, 2, opts, names)
+    template = options.template(call, opts, self.template)
+    template.method = method
+    body_limit(template)
+  end
+  return run_one(self, new_job(self, call, url, template))
+end
+
+client.plain = body_limit(options.template("get", {}))
+
+function client.get(self, url, opts)
+  return one(self, "get", "GET", url, opts, options.names.get)
+end
+
+function client.head(self, url, opts)
+  return one(self, "head", "HEAD", url, opts, options.names.get)
+end
+
+for _, method in ipairs {"post", "put", "patch", "delete"} do
+  client[method] = function (self, url, opts)
+    return one(self, method, method:upper(), url, opts, options.names.send)
+  end
+end
+
+function client.request(self, request)
+  if type(request) ~= "table" then options.bad_argument("request", 1, "table", request) end
+  options.check("request", request, options.names.request)
+  if request.url == nil then options.raise("request: option 'url' is missing") end
+  local template = body_limit(options.template("request", request, self.template))
+  return run_one(self, new_job(self, "request", request.url, template))
+end
+
+local function file_template(call, opts, base)
+  local template = options.template(call, opts, base)
+  template.compressed = false  -- the file as it is, so that it can be gone on with
+  if template.header_set.range then template.resume = false end
+  return template
+end
+
+local function file_job(self, call, url, path, template, multiplex)
+  local job = new_job(self, call, url, template, multiplex)
+  job.path, job.resume_off = path, template.resume == false
+  if not job.refused then
+    local ok, message = download.prepare(job, path)
+    if not ok then job.refused = message end
+  end
+  return job
+end
+
+function client.download(self, url, path, opts)
+  check_string("download", 1, url)
+  check_string("download", 2, path)
+  opts = check_opts("download", 3, opts, options.names.download)
+  local template = file_template("download", opts, self.template)
+  local bar <close> = progress.new(opts.progress, 1)
+  local limits = bar and {concurrency = 1, per_host = 1, progress = bar}
+  local job = file_job(self, "download", url, path, template)
+  driver.run(engine_of(self), {job}, limits or single)
+  local res = job.response
+  if not res.error then return res.bytes, res end
+  return nil, res.error, res.status and res or nil
+end
+
+-- ---- many ----------------------------------------------------------------------
+
+local function whole(n)
+  return n and (n < 1e9 and math.tointeger(n) or 1000000000)
+end
+
+local function limits_of(opts, bar)
+  return {
+    concurrency = whole(opts.concurrency) or default_concurrency,
+    per_host = whole(opts.per_host) or whole(opts.concurrency) or default_per_host,
+    timeout = opts.timeout ~= math.huge and opts.timeout or nil,
+    on_done = opts.on_done, progress = bar,
+  }
+end
+
+local function run_many(self, jobs, opts)
+  local bar <close> = progress.new(opts.progress, opts.concurrency or default_concurrency)
+  if jobs[1] then driver.run(engine_of(self), jobs, limits_of(opts, bar)) end
+  local responses = {}
+  for i, job in ipairs(jobs) do responses[i] = job.response end
+  return responses
+end
+
+local function check_list(call, list)
+  if type(list) ~= "table" then options.bad_argument(call, 1, "table", list) end
+end
+
+-- The template of all; 'timeout' is that of the whole call.
+local function common_template(make, call, opts, base)
+  local template = make(call, opts, base)
+  template.timeout = nil
+  return template
+end
+
+local function bad_entry(call, i, expected, entry)
+  options.raise("%s: entry %d: %s expected, got %s", call, i, expected, type(entry))
+end
+
+function client.get_many(self, requests, opts)
+  check_list("get_many", requests)
+  opts = check_opts("get_many", 2, opts, options.names.get_many)
+  local common = body_limit(common_template(options.template, "get_many", opts, self.template))
+  local jobs = {}
+  for i = 1, #requests do
+    local entry, template = requests[i], common
+    local url = entry
+    if type(entry) == "table" then
+      options.check("get_many", entry, options.names.request, 1)
+      url, template = entry.url or entry[1], options.template("get_many", entry, common)
+    end
+    if type(url) ~= "string" then bad_entry("get_many", i, "a URL or {url = ...}", entry) end
+    jobs[i] = new_job(self, "get_many", url, template, true)
+  end
+  return run_many(self, jobs, opts)
+end
+
+-- Closes the parts of the jobs that never ran, should an entry be refused.
+local function close_jobs(jobs)
+  for _, job in ipairs(jobs) do
+    if job.part then job.part:close() end
+  end
+end
+
+local function has_options(entry)
+  for key in pairs(entry) do
+    if key ~= 1 and key ~= 2 then return true end
+  end
+end
+
+local function file_jobs(self, entries, opts, jobs)
+  local call = "download_many"
+  local common = common_template(file_template, call, opts, self.template)
+  local checked = {}
+  for i = 1, #entries do
+    local entry, template = entries[i], common
+    if type(entry) ~= "table" then bad_entry(call, i, "{url, path}", entry) end
+    local url, path = entry.url or entry[1], entry.path or entry[2]
+    if type(url) ~= "string" or type(path) ~= "string" then
+      bad_entry(call, i, "{url, path}", entry)
+    end
+    if has_options(entry) then
+      options.check(call, entry, options.names.download_entry, 2)
+      template = file_template(call, entry, common)
+    end
+    checked[i] = {url, path, template}
+  end
+  for i, entry in ipairs(checked) do
+    jobs[i] = file_job(self, call, entry[1], entry[2], entry[3], true)
+  end
+  return jobs
+end
+
+function client.download_many(self, entries, opts)
+  check_list("download_many", entries)
+  opts = check_opts("download_many", 2, opts, options.names.download_many)
+  local jobs <close> = setmetatable({}, {__close = close_jobs})
+  file_jobs(self, entries, opts, jobs)
+  return run_many(self, jobs, opts)
+end
+
+return client

@@ -1,0 +1,452 @@
+-- From what the caller wrote to what one transfer needs: options are checked
+-- here, headers and bodies put together, and all that could end up as a line
+-- of its own in a request (CR, LF, zero bytes) is refused.
+--
+-- A template is a table whose fields http_core reads (src/http_bind.c) plus
+-- those that the driver reads: retries, redirects, timeout, path, ...
+local core = require "conc.http_core"
+local json = require "conc.http.json"
+local suggest = require "conc.suggest"
+
+local options = {}
+
+options.default_body = 1 << 30  -- max_bytes of a body in memory: stops a decompression bomb
+
+-- Raises in the name of the caller: at the nearest level outside this module.
+local function raise(message, ...)
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "S")
+    if not info then break end
+    if info.what ~= "C" and not info.source:find("conc/http[/.]") then break end
+    level = level + 1
+  end
+  error(message:format(...), level)
+end
+options.raise = raise
+
+local function describe(value)
+  local kind = type(value)
+  if kind == "number" then return ("%.14g"):format(value) end
+  return kind == "nil" and "nothing" or kind
+end
+
+function options.bad_argument(call, n, expected, value)
+  raise("bad argument #%d to '%s' (%s expected, got %s)", n, call, expected,
+        value == nil and "no value" or type(value))
+end
+
+-- ---- one check for each kind of option ---------------------------------------
+
+local function bad(call, name, expected, value)
+  raise("%s: option '%s': %s expected, got %s", call, name, expected, describe(value))
+end
+
+local function is_seconds(call, name, value)
+  if type(value) ~= "number" or value ~= value then
+    bad(call, name, "a number of seconds", value)
+  end
+end
+
+local function is_count(least)
+  return function (call, name, value)
+    local whole = type(value) == "number" and (value == math.huge or math.tointeger(value))
+    if not whole or value < least then
+      bad(call, name, "an integer of " .. least .. " or more", value)
+    end
+  end
+end
+
+local function is_boolean(call, name, value)
+  if type(value) ~= "boolean" then bad(call, name, "a boolean", value) end
+end
+
+local function is_table(call, name, value)
+  if type(value) ~= "table" then bad(call, name, "a table", value) end
+end
+
+-- One line: what goes into a header or to the command line of nothing.
+local function is_line(call, name, value)
+  if type(value) ~= "string" then bad(call, name, "a string", value) end
+  if value:find("[%c]") then raise("%s: option '%s' contains a control character", call, name) end
+end
+
+local function is_string(call, name, value)
+  if type(value) ~= "string" then bad(call, name, "a string", value) end
+end
+
+local function is_path(call, name, value)
+  is_string(call, name, value)
+  if value == "" or value:find("\0", 1, true) then
+    raise("%s: option '%s' is not a file name", call, name)
+  end
+end
+
+local function is_proxy(call, name, value)
+  if value ~= false then is_line(call, name, value) end
+end
+
+local function is_auth(call, name, value)
+  is_table(call, name, value)
+  local user, password = value[1], value[2]
+  if type(user) ~= "string" or type(password) ~= "string" then
+    raise("%s: option '%s': {user, password} expected", call, name)
+  end
+  if user:find("[:%c]") or password:find("%c") then
+    raise("%s: option '%s': a colon in the user or a control character", call, name)
+  end
+end
+
+local function is_sha256(call, name, value)
+  if type(value) ~= "string" or #value ~= 64 or value:find("%X") then
+    raise("%s: option '%s': 64 hexadecimal digits expected", call, name)
+  end
+end
+
+local function is_progress(call, name, value)
+  if type(value) ~= "boolean" and type(value) ~= "function" then
+    bad(call, name, "a boolean or a function", value)
+  end
+end
+
+local function is_function(call, name, value)
+  if type(value) ~= "function" then bad(call, name, "a function", value) end
+end
+
+local function is_method(call, name, value)
+  is_string(call, name, value)
+  if not value:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    raise("%s: option '%s' is not an HTTP method", call, name)
+  end
+end
+
+local checks = {
+  auth = is_auth, base = is_line, bearer = is_line, body = is_string, ca = is_path,
+  concurrency = is_count(1), connect_timeout = is_seconds, cookies = is_table, files = is_table,
+  form = is_table, headers = is_table, json = function () end, max_bytes = is_count(0),
+  method = is_method, on_done = is_function, path = is_path, per_host = is_count(1),
+  progress = is_progress, proxy = is_proxy, query = is_table, redirects = is_count(0),
+  resume = is_boolean, retries = is_count(0), sha256 = is_sha256, stall_timeout = is_seconds,
+  timeout = is_seconds, url = is_string, user_agent = is_line, verify = is_boolean,
+}
+
+-- ---- which call takes which ----------------------------------------------------
+
+local function set(...)
+  local names = {}
+  for _, list in ipairs {...} do
+    for name in list:gmatch("%S+") do names[name] = true end
+  end
+  return names
+end
+
+local transfer = [[auth bearer ca connect_timeout headers max_bytes proxy query redirects retries
+                   stall_timeout timeout user_agent verify]]
+local content = "body files form json"
+local saving = "resume sha256"
+local many = "concurrency per_host on_done progress"
+
+options.names = {
+  get = set(transfer),
+  send = set(transfer, content),                       -- post, put, patch, delete
+  request = set(transfer, content, "method url"),
+  download = set(transfer, saving, "progress"),
+  get_many = set(transfer, many),
+  download_many = set(transfer, saving, many),
+  download_entry = set(transfer, saving, "url path"),
+  session = set(transfer, "base cookies"),
+}
+
+-- Raises for an unknown name (with the nearest known one) or a bad value.
+-- Positions 1 to 'positional' belong to somebody else.
+function options.check(call, opts, names, positional)
+  for name, value in pairs(opts) do
+    if not names[name] then
+      if math.type(name) ~= "integer" or name < 1 or name > (positional or 0) then
+        local near = suggest(name, names)
+        raise("%s: unknown option '%s'%s", call, tostring(name),
+              near and ("; did you mean '%s'?"):format(near) or "")
+      end
+    else
+      checks[name](call, name, value)
+    end
+  end
+end
+
+-- ---- headers -------------------------------------------------------------------
+
+local reserved = {
+  ["content-length"] = "it follows from the body",
+  ["transfer-encoding"] = "it follows from the body",
+}
+
+local function check_header(call, name, value)
+  if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    raise("%s: header %q is not a header name", call, tostring(name))
+  end
+  if reserved[name:lower()] then
+    raise("%s: header '%s' cannot be given: %s", call, name, reserved[name:lower()])
+  end
+  if value == false then return value end
+  if type(value) ~= "string" and type(value) ~= "number" then
+    raise("%s: header '%s': string expected, got %s", call, name, type(value))
+  end
+  value = tostring(value)
+  if value:find("[\r\n\0]") then
+    raise("%s: header '%s' contains a line break or a zero byte", call, name)
+  end
+  return value
+end
+
+-- 'into' maps a name in lower case to {name, value, value, ...}; later calls
+-- replace earlier ones. A value false removes the header.
+local function merge_headers(call, into, given)
+  for name, value in pairs(given or {}) do
+    local entry = {name}
+    for i, one in ipairs(type(value) == "table" and value or {value}) do
+      entry[i + 1] = check_header(call, name, one)
+    end
+    check_header(call, name, "")
+    into[name:lower()] = entry
+  end
+end
+
+-- A list of lines in libcurl's form: "Name: value", "Name;" for an empty
+-- value, "Name:" for a header that is not to be sent.
+local function header_lines(headers)
+  local lines = {}
+  for _, entry in pairs(headers) do
+    for i = 2, #entry do
+      local value = entry[i]
+      lines[#lines + 1] = value == false and entry[1] .. ":"
+        or value:find("%S") and entry[1] .. ": " .. value or entry[1] .. ";"
+    end
+  end
+  table.sort(lines)
+  return lines[1] and lines or nil
+end
+
+-- ---- bodies --------------------------------------------------------------------
+
+local function escape(text, plus)
+  return (text:gsub("[^A-Za-z0-9%-._~]", function (c)
+    if plus and c == " " then return "+" end
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+local function scalar(call, option, name, value)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    raise("%s: option '%s': field '%s': string expected, got %s", call, option, tostring(name),
+          kind)
+  end
+  return tostring(value)
+end
+
+-- Calls f(name, value) for {name = value}, {name = {value, value}} (in the order
+-- of names) and {{name, value}, ...} (in the order given).
+local function each_field(call, option, fields, f)
+  local function field(name, value)
+    if type(name) ~= "string" then
+      raise("%s: option '%s': {name = value} or {{name, value}, ...} expected", call, option)
+    end
+    for _, one in ipairs(type(value) == "table" and value or {value}) do
+      f(name, scalar(call, option, name, one))
+    end
+  end
+  local names = {}
+  for key, value in pairs(fields) do
+    if type(key) == "string" then
+      names[#names + 1] = key
+    elseif type(value) ~= "table" then
+      field(key)
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do field(name, fields[name] == false and "false" or fields[name]) end
+  for _, pair in ipairs(fields) do field(pair[1], pair[2]) end
+end
+
+local function urlencoded(call, option, fields, plus)
+  local parts = {}
+  each_field(call, option, fields, function (name, value)
+    parts[#parts + 1] = escape(name, plus) .. "=" .. escape(value, plus)
+  end)
+  return table.concat(parts, "&")
+end
+
+-- One of 'files': a path, or {path =, data =, filename =, type =}.
+local function file_part(call, name, given)
+  local file = given
+  if type(file) == "string" then file = {path = file} end
+  if type(file) ~= "table" or (file.path == nil) == (file.data == nil) then
+    raise("%s: option 'files': '%s': a path, or a table with path or data expected", call, name)
+  end
+  local part = {name = name, path = file.path, data = file.data, filename = file.filename,
+                type = file.type}
+  for key, value in pairs(file) do
+    if part[key] == nil or key == "name" then
+      raise("%s: option 'files': '%s': unknown field '%s'", call, name, tostring(key))
+    end
+    is_string(call, "files", value)
+    if key ~= "data" and value:find("%c") then
+      raise("%s: option 'files': '%s': %s contains a control character", call, name, key)
+    end
+  end
+  if part.path then
+    local readable, message = io.open(part.path, "rb")
+    if not readable then raise("%s: option 'files': %s", call, message) end
+    readable:close()
+  end
+  return part
+end
+
+local function multipart(call, opts)
+  local parts = {}
+  each_field(call, "form", opts.form or {}, function (name, value)
+    parts[#parts + 1] = {name = name, data = value}
+  end)
+  for name, given in pairs(opts.files) do
+    if type(name) ~= "string" or name:find("%c") then
+      raise("%s: option 'files': {field = path} expected", call)
+    end
+    local list = type(given) == "table" and given[1] ~= nil and given or {given}
+    for _, one in ipairs(list) do parts[#parts + 1] = file_part(call, name, one) end
+  end
+  return parts
+end
+
+local function exclusive(call, opts)
+  local first
+  for _, name in ipairs {"body", "json", "form", "files"} do
+    if opts[name] ~= nil then
+      if first and not (first == "form" and name == "files") then
+        raise("%s: options '%s' and '%s' exclude each other", call, first, name)
+      end
+      first = name
+    end
+  end
+end
+
+local function default_header(headers, name, value)
+  local key = name:lower()
+  if not headers[key] then headers[key] = {name, value} end
+end
+
+local function set_content(call, t, opts, headers)
+  exclusive(call, opts)
+  if opts.files then
+    t.mime = multipart(call, opts)
+  elseif opts.json ~= nil then
+    local ok, text = pcall(json.encode, opts.json)
+    if not ok then raise("%s: option 'json': %s", call, tostring(text)) end
+    t.body = text
+    default_header(headers, "Content-Type", "application/json")
+  elseif opts.form then
+    t.body = urlencoded(call, "form", opts.form, true)
+    default_header(headers, "Content-Type", "application/x-www-form-urlencoded")
+  elseif opts.body then
+    t.body = opts.body
+  end
+  if t.body or t.mime then
+    default_header(headers, "Expect", false)       -- no round trip before a body
+    if not t.mime then default_header(headers, "Content-Type", false) end
+  end
+end
+
+-- ---- URLs ----------------------------------------------------------------------
+
+-- What may be shown: without user and password.
+local function shown(url)
+  return (url:gsub("^([^/?#]*//)[^/?#]*@", "%1"):gsub("%c", "?"))
+end
+options.shown = shown
+
+-- url -> scheme, host:port | nil, message
+function options.check_url(url)
+  if url:find("[%c%s]") then
+    return nil, ("bad URL %q: it contains a space or a control character"):format(shown(url))
+  end
+  if not url:find("^%a[%w+.-]*:") then
+    return nil, ("bad URL '%s': it does not begin with http:// or https://"):format(shown(url))
+  end
+  local scheme, host, port = core.parse_url(url)
+  if not scheme then return nil, ("bad URL '%s': %s"):format(shown(url), host) end
+  if scheme ~= "http" and scheme ~= "https" then
+    return nil, ("bad URL '%s': scheme '%s' is not supported; only http and https are"):format(
+      shown(url), scheme)
+  end
+  return scheme, host:lower() .. ":" .. port
+end
+
+local function with_query(call, url, query)
+  local text = urlencoded(call, "query", query)
+  if text == "" then return url end
+  local base, fragment = url:match("^([^#]*)(.*)$")
+  return base .. (base:find("?", 1, true) and "&" or "?") .. text .. fragment
+end
+
+-- ---- templates -----------------------------------------------------------------
+
+local plain = {
+  "ca", "connect_timeout", "max_bytes", "per_host", "redirects", "resume", "retries", "sha256",
+  "stall_timeout", "timeout", "user_agent", "verify",
+}
+
+local function finite(value)
+  return value ~= math.huge and value or nil
+end
+
+local function set_identity(t, opts, headers)
+  if opts.auth then
+    t.user, t.password = opts.auth[1], opts.auth[2]
+    headers.authorization = nil
+  end
+  if opts.bearer then
+    t.user, t.password = nil, nil
+    headers.authorization = {"Authorization", "Bearer " .. opts.bearer}
+  end
+end
+
+local function copy(t)
+  local c = {}
+  for k, v in pairs(t) do c[k] = v end
+  return c
+end
+
+local defaults = {
+  connect_timeout = 10, stall_timeout = 30, redirects = 10, retries = 0, verify = true,
+  compressed = true, follow = true, header_set = {},
+  user_agent = "conc (libcurl/" .. core.curl_version .. ")",
+}
+
+-- A template out of 'base' (another template, or nil) and checked options.
+function options.template(call, opts, base)
+  local t = copy(base or defaults)
+  local headers = copy(t.header_set)
+  for _, name in ipairs(plain) do
+    if opts[name] ~= nil then t[name] = opts[name] end
+  end
+  merge_headers(call, headers, opts.headers)
+  set_identity(t, opts, headers)
+  set_content(call, t, opts, headers)
+  if opts.proxy ~= nil then t.proxy = opts.proxy or "" end
+  if opts.query then t.query = opts.query end
+  t.method = opts.method and opts.method:upper() or (t.body or t.mime) and "POST" or "GET"
+  t.follow = t.redirects > 0
+  t.stall_timeout, t.timeout = finite(t.stall_timeout), finite(t.timeout)
+  t.connect_timeout = finite(t.connect_timeout)
+  if t.max_bytes then
+    t.max_bytes = finite(t.max_bytes) and math.tointeger(t.max_bytes) or math.maxinteger
+  end
+  t.header_set, t.headers = headers, header_lines(headers)
+  return t
+end
+
+-- The URL to ask for: query added. Raises only for a bad query.
+function options.url(call, url, t)
+  return t.query and with_query(call, url, t.query) or url
+end
+
+return options

@@ -1,0 +1,687 @@
+/*
+** queue.c - waiting, closing and counting, the same for all three stores
+*/
+#include "queue_store.h"
+#include "sys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATIENCE   ((nanos)1 * 1000000)   /* Q6 */
+#define WAKE_MOST  16                     /* rung for one commit */
+
+void (*queue_changed) (struct block *b);
+
+static bool is_fifo (const struct queue *q) {
+  return q->head.kind == KIND_QUEUE || q->head.kind == KIND_CHANNEL;
+}
+
+static const struct store *store_of (const struct queue *q) {
+  return likely(is_fifo(q)) ? &fifo_store
+       : q->head.kind == KIND_LIFO_QUEUE ? &lifo_store : &heap_store;
+}
+
+static struct guard *getters_guard (struct queue *q) {
+  return likely(is_fifo(q)) ? &q->gets.guard : &q->puts.guard;
+}
+
+static void lock_both (struct queue *q) {
+  guard_lock(&q->puts.guard);
+  if (is_fifo(q))
+    guard_lock(&q->gets.guard);
+}
+
+static void unlock_both (struct queue *q) {
+  if (is_fifo(q))
+    guard_unlock(&q->gets.guard);
+  guard_unlock(&q->puts.guard);
+}
+
+/* {=== waking ===} */
+
+/* Wakes up to 'n' of those in line; without guards. */
+static void wake_line (struct guard *guard, struct gate *gate,
+                       _Atomic uint32_t *flag, uint64_t n) {
+  thread_key keys[WAKE_MOST];
+  int woken = 0;
+  guard_lock(guard);
+  while (woken < WAKE_MOST && (uint64_t)woken < n && !gate_empty(gate))
+    keys[woken++] = gate_pop(gate);
+  if (gate_empty(gate))
+    store_relaxed(flag, 0);
+  guard_unlock(guard);
+  for (int i = 0; i < woken; i++)
+    gate_ring(keys[i]);
+}
+
+static void tell_watchers (struct queue *q) {
+  struct guard *g = getters_guard(q);
+  guard_lock(g);
+  gate_wake_all(&q->watchers);
+  guard_unlock(g);
+  if (queue_changed != NULL)
+    queue_changed(&q->head);
+}
+
+/* After the commit of n items put, n items got: Q5. */
+static void after_put (struct queue *q, uint64_t n) {
+  if (load_full(&q->getting) && n > 0)
+    wake_line(getters_guard(q), &q->nonempty, &q->getting, n);
+  if (unlikely(load_full(&q->watched)))
+    tell_watchers(q);
+}
+
+static void after_get (struct queue *q, uint64_t n) {
+  if (load_full(&q->putting) && n > 0)
+    wake_line(&q->puts.guard, &q->nonfull, &q->putting, n);
+  if (unlikely(load_full(&q->watched)))
+    tell_watchers(q);
+}
+
+/* {=== waiting ===} */
+
+/* One side's line, and the caller's place in it. */
+struct line {
+  struct guard *guard;
+  struct gate *gate;
+  _Atomic uint32_t *flag;
+  uint32_t *starved;
+  _Atomic uint64_t *word;        /* changes when the other side has done something */
+  struct wait w;
+  nanos begun;                   /* 0: never slept */
+  bool spun;
+};
+
+static void line_begin (struct line *l, struct queue *q, bool get, deadline until,
+                        const char *verb) {
+  l->guard = get ? getters_guard(q) : &q->puts.guard;
+  l->gate = get ? &q->nonempty : &q->nonfull;
+  l->flag = get ? &q->getting : &q->putting;
+  l->starved = get ? &q->gets.starved : &q->puts.starved;
+  l->word = (get || !is_fifo(q)) ? &q->puts.state : &q->gets.state;
+  l->begun = 0;
+  l->spun = false;
+  wait_init(&l->w, l->gate, l->guard, until, &q->head, verb);
+}
+
+/* May the caller take what is there? Q6. */
+static bool line_may_go (const struct line *l) {
+  return likely(!*l->starved) || l->begun != 0 || gate_empty(l->gate)
+      || l->w.until == DEADLINE_NOW;
+}
+
+/*
+** What comes within a few microseconds is waited for without joining the line,
+** which would cost whoever brings it the wake. As gate.c's own spinning: how
+** long follows what came of it before; not where nobody else could run.
+*/
+#define SPIN_MOST   300
+#define SPIN_LEAST  4
+static __thread int spin_limit = 60;
+
+static void spin (_Atomic uint64_t *word) {
+  uint64_t seen = load_relaxed(word);
+  int limit = spin_limit, i = 0;
+  while (i < limit && load_relaxed(word) == seen) {
+    sys_relax();
+    i++;
+  }
+  if (i < limit)
+    spin_limit += (i * 2 + 40 - limit) / 4;
+  else
+    spin_limit -= limit / 8 + 1;
+  if (spin_limit > SPIN_MOST) spin_limit = SPIN_MOST;
+  if (spin_limit < SPIN_LEAST) spin_limit = SPIN_LEAST;
+}
+
+/*
+** One stretch of waiting, entered and left with the guard held, after the
+** condition was found false: CONC_OK to look again. The first calls do not
+** sleep; the condition is looked at between setting the flag and sleeping.
+*/
+static int line_wait (struct line *l) {
+  if (l->w.until == DEADLINE_NOW)
+    return CONC_TIMEOUT;
+  if (!l->spun) {
+    l->spun = true;
+    if (gate_empty(l->gate) && sys_cpu_shared() > 1) {
+      guard_unlock(l->guard);
+      spin(l->word);
+      guard_lock(l->guard);
+      return CONC_OK;
+    }
+  }
+  if (!load_relaxed(l->flag)) {
+    store_full(l->flag, 1);
+    return CONC_OK;
+  }
+  if (l->begun == 0)
+    l->begun = sys_now();
+  else if (l->w.woken && sys_now() - l->begun > PATIENCE)
+    *l->starved = 1;
+  return wait_sleep(&l->w);
+}
+
+/* Leaves the line, still under the guard. 'more': it leaves something for the
+   next. Returns whom to ring once the guard is free. */
+static thread_key line_end (struct line *l, bool more) {
+  thread_key next = 0;
+  if (likely(l->begun == 0))
+    return 0;
+  wait_end(&l->w);
+  *l->starved = 0;
+  if (more)
+    next = gate_pop(l->gate);
+  if (gate_empty(l->gate))
+    store_relaxed(l->flag, 0);
+  return next;
+}
+
+/* {=== put ===} */
+
+/* Puts what there is room for; CONC_OK: something. Under the putters' guard. */
+static int push_some (struct queue *q, struct source *s, const struct line *l) {
+  if (load_relaxed(&q->closed) != QUEUE_OPEN)
+    return CONC_CLOSED;
+  uint64_t room = store_of(q)->room(q);
+  if (unlikely(room == 0 || !line_may_go(l)))
+    return CONC_TIMEOUT;
+  return store_of(q)->push(q, s, room) > 0 ? CONC_OK : CONC_FULL;
+}
+
+static int put_waiting (struct queue *q, struct source *s, struct line *l) {
+  uint64_t told = s->done;
+  int rc, slept = CONC_OK;
+  for (;;) {
+    rc = push_some(q, s, l);
+    if (rc == CONC_OK && s->left > 0)
+      continue;
+    if (rc != CONC_TIMEOUT || slept != CONC_OK)
+      break;
+    if (s->done > told) {  /* nobody shall wait for what is in already */
+      guard_unlock(l->guard);
+      after_put(q, s->done - told);
+      told = s->done;
+      guard_lock(l->guard);
+    } else if ((slept = line_wait(l)) != CONC_OK && slept != CONC_TIMEOUT) {
+      rc = slept;
+      break;
+    }
+  }
+  bool more = rc == CONC_OK && l->begun != 0 && store_of(q)->room(q) > 0;
+  thread_key next = line_end(l, more);
+  guard_unlock(l->guard);
+  gate_ring(next);
+  after_put(q, s->done - told);
+  return rc;
+}
+
+int queue_put_many (struct queue *q, struct source *s, deadline until) {
+  struct line l;
+  line_begin(&l, q, false, until, "put");
+  guard_lock(&q->puts.guard);
+  return put_waiting(q, s, &l);
+}
+
+int queue_put (struct queue *q, struct record *r, const struct priority *pri,
+               deadline until) {
+  struct source s;
+  s.at = (const char *)r;
+  s.left = 1;
+  s.done = 0;
+  s.carrier = NULL;
+  if (pri != NULL)
+    s.priority = *pri;
+  return queue_put_many(q, &s, until);
+}
+
+bool queue_pack (struct queue *q, struct parcel *p, struct record *r) {
+  r->head.flags = p->flags;
+  if (likely(p->block == NULL && p->nrefs == 0
+             && p->length <= store_of(q)->inline_bytes)) {
+    uint64_t zero = 0;
+    if (p->length > 0)  /* the padding */
+      memcpy(r->u.bytes + ((p->length - 1) & ~(size_t)7), &zero, sizeof zero);
+    memcpy(r->u.bytes, p->bytes, p->length);
+    r->head.length = (uint32_t)p->length;
+    return true;
+  }
+  r->head.length = RECORD_BLOCK;
+  r->u.block = parcel_post(p);
+  if (r->u.block == NULL)
+    parcel_drop(p);
+  return r->u.block != NULL;
+}
+
+/* {=== get ===} */
+
+/* Is there something to get? Else CONC_TIMEOUT, or CONC_CLOSED when there never
+   will be. 'closed' is read before the count: after it nothing is put. */
+static int look (struct queue *q, uint64_t want) {
+  uint32_t closed = load_acquire(&q->closed);
+  if (unlikely(closed == QUEUE_DISCARDED))
+    return CONC_CLOSED;
+  if (likely(store_of(q)->count(q, want) > 0))
+    return CONC_OK;
+  return closed != QUEUE_OPEN ? CONC_CLOSED : CONC_TIMEOUT;
+}
+
+int queue_get (struct queue *q, struct sink *s, deadline until) {
+  struct line l;
+  int rc, slept = CONC_OK;
+  bool trim = false, more = false;
+  s->n = 0;
+  line_begin(&l, q, true, until, "get");
+  guard_lock(l.guard);
+  for (;;) {
+    rc = look(q, s->max);
+    if (rc == CONC_OK && line_may_go(&l)) {
+      trim = store_of(q)->pop(q, s);
+      more = l.begun != 0 && store_of(q)->count(q, 1) > 0;
+      break;
+    }
+    if (rc == CONC_CLOSED || slept != CONC_OK) {
+      if (rc == CONC_OK)
+        rc = CONC_TIMEOUT;
+      break;
+    }
+    slept = line_wait(&l);
+    if (slept != CONC_OK && slept != CONC_TIMEOUT) {
+      rc = slept;
+      break;
+    }
+  }
+  thread_key next = line_end(&l, more);
+  guard_unlock(l.guard);
+  gate_ring(next);
+  if (s->n > 0)
+    after_get(q, s->n);
+  if (unlikely(trim))
+    store_of(q)->trim(q);
+  return rc;
+}
+
+/* Takes nothing: whoever woke us has to wake another. */
+int queue_poll (struct queue *q, deadline until) {
+  struct line l;
+  int rc, slept = CONC_OK;
+  line_begin(&l, q, true, until, "poll");
+  guard_lock(l.guard);
+  while ((rc = look(q, 1)) == CONC_TIMEOUT && slept == CONC_OK) {
+    slept = line_wait(&l);
+    if (slept != CONC_OK && slept != CONC_TIMEOUT) {
+      rc = slept;
+      break;
+    }
+  }
+  thread_key next = line_end(&l, l.w.woken);
+  guard_unlock(l.guard);
+  gate_ring(next);
+  return rc;
+}
+
+/* A message like this one, in hand; NULL: full. */
+static struct block *copy_message (struct block *from) {
+  struct message *m = (struct message *)(void *)from, *copy;
+  size_t refs = m->nrefs * sizeof(struct block *);
+  struct block *b = arena_alloc(sizeof *m + refs + m->length);
+  if (b == NULL)
+    return NULL;
+  copy = (struct message *)(void *)b;
+  copy->flags = m->flags;
+  copy->length = m->length;
+  copy->nrefs = m->nrefs;
+  for (uint32_t i = 0; i < m->nrefs; i++)
+    store_relaxed(&copy->refs[i], NULL);
+  block_ready(b, KIND_MESSAGE);
+  for (uint32_t i = 0; i < m->nrefs; i++)
+    block_ref(&copy->refs[i], load_relaxed(&m->refs[i]));
+  memcpy(message_bytes(copy), message_bytes(m), m->length);
+  return b;
+}
+
+int queue_peek (struct queue *q, struct record *r, struct priority *pri) {
+  struct guard *g = getters_guard(q);
+  guard_lock(g);
+  int rc = look(q, 1);
+  if (rc == CONC_OK) {
+    const struct record_head *h = store_of(q)->peek(q, pri);
+    memcpy(r, h, record_size(h));
+    if (h->length & RECORD_BLOCK) {
+      r->u.block = copy_message(r->u.block);
+      if (r->u.block == NULL)
+        rc = CONC_FULL;
+    }
+  }
+  guard_unlock(g);
+  return rc == CONC_CLOSED ? CONC_TIMEOUT : rc;
+}
+
+/* {=== closing ===} */
+
+static void drop_blocks (const struct sink *s) {
+  const char *at = s->to;
+  for (uint32_t i = 0; i < s->n; i++) {
+    const struct record_head *h = (const struct record_head *)(const void *)at;
+    struct block *b = record_block(h);
+    if (b != NULL)
+      block_destroy(b);
+    at += record_size(h);
+  }
+}
+
+/* Takes out and destroys what is left; nobody gets or puts any more. */
+static void drop_items (struct queue *q) {
+  _Alignas(8) char room[4096];
+  struct sink s = { .to = room, .size = sizeof room, .max = UINT32_MAX };
+  struct guard *g = getters_guard(q);
+  bool left, trim;
+  do {
+    trim = false;
+    s.n = 0;
+    guard_lock(g);
+    left = store_of(q)->count(q, UINT64_MAX) > 0;
+    if (left)
+      trim = store_of(q)->pop(q, &s);
+    guard_unlock(g);
+    drop_blocks(&s);
+    if (trim)
+      store_of(q)->trim(q);
+  } while (left);
+}
+
+bool queue_close (struct queue *q, bool discard) {
+  uint32_t to = discard ? QUEUE_DISCARDED : QUEUE_CLOSED;
+  lock_both(q);
+  uint32_t was = load_relaxed(&q->closed);
+  if (was < to) {
+    if (discard)
+      store_relaxed(&q->discarded_at, store_of(q)->taken(q));
+    store_release(&q->closed, to);
+    gate_wake_all(&q->nonempty);
+    gate_wake_all(&q->nonfull);
+    if (discard && q->dones == load_relaxed(&q->discarded_at))
+      gate_wake_all(&q->finished);
+  }
+  unlock_both(q);
+  if (was >= to)
+    return false;
+  if (discard)
+    drop_items(q);
+  if (load_full(&q->watched))
+    tell_watchers(q);
+  return was == QUEUE_OPEN;
+}
+
+static void queue_destroy (struct block *b) {
+  struct queue *q = queue_of(b);
+  drop_items(q);
+  store_of(q)->dispose(q);
+}
+
+/* {=== counting ===} */
+
+uint64_t queue_length (struct queue *q) {
+  uint64_t n;
+  if (load_acquire(&q->closed) == QUEUE_DISCARDED)
+    return 0;
+  if (is_fifo(q)) {
+    uint64_t puts = load_acquire(&q->puts.state) >> 1;
+    uint64_t gets = load_acquire(&q->gets.state) >> 1;
+    return puts > gets ? puts - gets : 0;
+  }
+  guard_lock(&q->puts.guard);
+  n = store_of(q)->count(q, 1);
+  guard_unlock(&q->puts.guard);
+  return n;
+}
+
+bool queue_ready (struct queue *q) {
+  return queue_closed(q) || queue_length(q) > 0;
+}
+
+bool queue_over (struct queue *q) {
+  return queue_closed(q) && queue_length(q) == 0;
+}
+
+/* How many have to be marked done. Under the putters' guard. */
+static uint64_t to_be_done (struct queue *q) {
+  return load_relaxed(&q->closed) == QUEUE_DISCARDED
+       ? load_relaxed(&q->discarded_at) : store_of(q)->total(q);
+}
+
+int queue_task_done (struct queue *q) {
+  int rc = CONC_RANGE;
+  guard_lock(&q->puts.guard);
+  uint64_t all = to_be_done(q);
+  if (q->dones < all) {
+    q->dones++;
+    if (q->dones == all)
+      gate_wake_all(&q->finished);
+    rc = CONC_OK;
+  }
+  guard_unlock(&q->puts.guard);
+  return rc;
+}
+
+int queue_join (struct queue *q, deadline until) {
+  struct wait w;
+  int rc = CONC_OK;
+  wait_init(&w, &q->finished, &q->puts.guard, until, &q->head, "join");
+  guard_lock(&q->puts.guard);
+  while (q->dones < to_be_done(q) && rc == CONC_OK)
+    rc = wait_sleep(&w);
+  if (rc == CONC_TIMEOUT && q->dones >= to_be_done(q))
+    rc = CONC_OK;
+  wait_end(&w);
+  guard_unlock(&q->puts.guard);
+  return rc;
+}
+
+/* {=== batches ===} */
+
+void batch_begin (struct batch *b) {
+  b->bytes = b->small;
+  b->size = sizeof b->small;
+  b->used = 0;
+  b->n = 0;
+  b->carrier = NULL;
+}
+
+static bool batch_grow (struct batch *b, size_t more) {
+  size_t size = b->size * 2 > b->used + more ? b->size * 2 : b->used + more;
+  char *bytes = (char *)malloc(size);
+  if (bytes == NULL)
+    return false;
+  memcpy(bytes, b->bytes, b->used);
+  if (b->bytes != b->small)
+    free(b->bytes);
+  b->bytes = bytes;
+  b->size = size;
+  return true;
+}
+
+static struct carrier *carrier_of (struct block *b) {
+  return (struct carrier *)(void *)b;
+}
+
+static struct block *carrier_new (void) {
+  struct block *b = arena_alloc(sizeof(struct carrier));
+  if (b == NULL)
+    return NULL;
+  guard_init(&carrier_of(b)->guard, RANK_OBJECT, KIND_SEGMENT);
+  store_relaxed(&carrier_of(b)->first, NULL);
+  carrier_of(b)->last = NULL;
+  b->flags = CARRIER;
+  block_ready(b, KIND_SEGMENT);
+  return b;
+}
+
+/* The block goes from the hand to the end of the carrier's chain. */
+static void carrier_add (struct carrier *c, struct block *b) {
+  b->next = NULL;
+  guard_lock(&c->guard);
+  if (load_relaxed(&c->first) == NULL)
+    store_relaxed(&c->first, b);
+  else
+    c->last->next = b;
+  kill_order();
+  c->last = b;
+  arena_settle(b);
+  guard_unlock(&c->guard);
+}
+
+static void carrier_repair (struct guard *g, struct thread_record *dead) {
+  struct carrier *c = containerof(g, struct carrier, guard);
+  for (struct block *b = load_relaxed(&c->first); b != NULL; b = b->next)
+    arena_settle_dead(dead, b);
+}
+
+/* A segment of a store is freed by its queue; a carrier drops what it carries. */
+static void segment_destroy (struct block *s) {
+  struct block *b;
+  if (s->flags != CARRIER)
+    return;
+  struct carrier *c = carrier_of(s);
+  do {
+    guard_lock(&c->guard);
+    b = load_relaxed(&c->first);
+    if (b != NULL) {
+      arena_hold(b);
+      store_relaxed(&c->first, b->next);
+      kill_order();
+    }
+    guard_unlock(&c->guard);
+    if (b != NULL)
+      block_destroy(b);
+  } while (b != NULL);
+}
+
+void store_disown (struct thread_record *t, struct block *b) {
+  for (int i = 0; i < HELD_MAX; i++) {
+    struct block *held = load_relaxed(&t->held[i]);
+    if (held == b) {
+      arena_settle_dead(t, b);
+      return;
+    }
+    if (held != NULL && held->kind == KIND_SEGMENT && held->flags == CARRIER
+        && load_relaxed(&carrier_of(held)->first) == b) {
+      store_relaxed(&carrier_of(held)->first, b->next);
+      kill_order();
+      b->next = NULL;
+      return;
+    }
+  }
+}
+
+int batch_add (struct batch *b, struct queue *q, struct parcel *p) {
+  struct record r;
+  if (b->size - b->used < sizeof r && !batch_grow(b, sizeof r)) {
+    parcel_drop(p);
+    return CONC_FULL;
+  }
+  if (!queue_pack(q, p, &r))
+    return CONC_FULL;
+  if (r.head.length & RECORD_BLOCK) {
+    if (b->carrier == NULL)
+      b->carrier = carrier_new();
+    if (b->carrier == NULL) {
+      block_destroy(r.u.block);
+      return CONC_FULL;
+    }
+    carrier_add(carrier_of(b->carrier), r.u.block);
+  }
+  memcpy(b->bytes + b->used, &r, record_size(&r.head));
+  b->used += record_size(&r.head);
+  b->n++;
+  return CONC_OK;
+}
+
+void batch_source (struct batch *b, struct source *s) {
+  s->at = b->bytes;
+  s->left = b->n;
+  s->done = 0;
+  s->carrier = b->carrier;
+}
+
+void batch_end (struct batch *b) {
+  if (b->bytes != b->small)
+    free(b->bytes);
+  b->bytes = b->small;
+  if (b->carrier != NULL)
+    block_destroy(b->carrier);
+  b->carrier = NULL;
+}
+
+/* {=== making, owner death, checking ===} */
+
+static size_t size_of (enum kind kind) {
+  return kind == KIND_LIFO_QUEUE ? lifo_size()
+       : kind == KIND_PRIORITY_QUEUE ? heap_size() : sizeof(struct queue);
+}
+
+struct block *queue_new (enum kind kind, uint64_t maxsize) {
+  struct block *b = arena_alloc(size_of(kind));
+  if (b == NULL)
+    return NULL;
+  struct queue *q = queue_of(b);
+  memset(b + 1, 0, sizeof *q - sizeof *b);
+  q->maxsize = maxsize;
+  guard_init(&q->puts.guard, RANK_OBJECT, (int)kind);
+  guard_init(&q->gets.guard, RANK_OBJECT2, (int)kind);
+  if (kind == KIND_LIFO_QUEUE)
+    lifo_init(q);
+  else if (kind == KIND_PRIORITY_QUEUE)
+    heap_init(q);
+  block_ready(b, kind);
+  return b;
+}
+
+static void queue_repair (struct guard *g, struct thread_record *dead) {
+  bool putters = g->rank == RANK_OBJECT;
+  struct queue *q = putters ? containerof(g, struct queue, puts.guard)
+                            : containerof(g, struct queue, gets.guard);
+  if (putters) {
+    gate_repair(&q->nonfull);
+    gate_repair(&q->finished);
+  }
+  if (g == getters_guard(q)) {
+    gate_repair(&q->nonempty);
+    gate_repair(&q->watchers);
+  }
+  store_of(q)->repair(q, g, dead);
+}
+
+void store_check (bool holds, const char *what) {
+  if (!holds) {
+    fprintf(stderr, "conc: a queue's invariant does not hold: %s\n", what);
+    abort();
+  }
+}
+
+void queue_valid (struct queue *q) {
+  uint64_t puts, gets;
+  lock_both(q);
+  store_of(q)->valid(q, &puts, &gets);
+  store_check(gets <= puts && (puts - gets <= q->maxsize), "Q1");
+  store_check(q->dones <= to_be_done(q), "Q4");
+  store_check(load_relaxed(&q->getting) || gate_empty(&q->nonempty), "Q5: getting");
+  store_check(load_relaxed(&q->putting) || gate_empty(&q->nonfull), "Q5: putting");
+  unlock_both(q);
+}
+
+void queue_open (void) {
+  static struct kind_ops ops[4];
+  static const struct kind_ops segment = { .destroy = segment_destroy,
+                                           .repair = carrier_repair };
+  static const enum kind kinds[4] = { KIND_QUEUE, KIND_LIFO_QUEUE,
+                                      KIND_PRIORITY_QUEUE, KIND_CHANNEL };
+  static const char *const names[4] = { "queue", "lifo_queue", "priority_queue", "channel" };
+  for (int i = 0; i < 4; i++) {
+    ops[i] = (struct kind_ops){ .name = names[i], .destroy = queue_destroy,
+                                .repair = queue_repair };
+    arena_kind(kinds[i], &ops[i]);
+  }
+  arena_kind(KIND_SEGMENT, &segment);
+}

@@ -1,0 +1,212 @@
+/*
+** queue.h - queues of messages, shared by threads and processes
+**
+** One struct for the three nouns and for a direction of a pipe (KIND_CHANNEL).
+** What differs is the store, the place where items lie between put and get:
+**   KIND_QUEUE, KIND_CHANNEL   queue_fifo.c   a chain of segments
+**   KIND_LIFO_QUEUE            queue_lifo.c   a stack of segments
+**   KIND_PRIORITY_QUEUE        queue_heap.c   a binary heap
+** An item is a record: a small message lies in it with its bytes, a larger
+** one, and one that mentions objects, as a message block that it owns.
+**
+** Guards. FIFO: the putters' and the getters' side have one each, on cache
+** lines of their own, so that a producer and a consumer meet only where one
+** has to learn how far the other is. LIFO and heap: 'puts.guard' is all.
+**   Guarded by the putters' guard:   puts.*, nonfull, putting, finished, dones.
+**   Guarded by the getters' guard:   gets.*, nonempty, getting, watchers.
+**   Guarded by both:                 closed, discarded_at (read under either).
+**   Constant after init:             maxsize.
+** Order: putters' before getters'.
+**
+** True whenever the guards are free (queue_valid checks it):
+**   Q1  gets <= puts <= gets + maxsize.
+**   Q2  the records between the getters' place and the putters' place are
+**       whole, as many as puts - gets, and own their blocks.
+**   Q3  'closed' goes up only: OPEN, CLOSED, DISCARDED. From CLOSED on 'puts'
+**       stays, from DISCARDED on nothing is got.
+**   Q4  dones <= puts (once DISCARDED: dones <= discarded_at).
+** Waiting:
+**   Q5  Who joins 'nonempty' has set 'getting' and has then seen puts == gets
+**       and not closed. A putter commits and then looks at 'getting'. Both in
+**       the total order of seq_cst: one of the two sees the other. Likewise
+**       'putting' and 'nonfull'. The flags may be set with nobody in line,
+**       never clear with somebody there.
+**   Q6  Who waits is served about in turn: a newcomer may take an item before
+**       one who has been woken and is on his way; but once one has come too
+**       late after PATIENCE, newcomers go to the end of the line ('starved',
+**       a hint: may be set for nobody) until he was served.
+** Owner death. Each operation commits with one store. What a holder killed
+** before it has written is not seen; after it, the operation is done. The
+** repairs (each store describes its own) say which of the blocks in the dead
+** hand have their place in the queue.
+** Ownership. queue_put takes the record's block when it returns CONC_OK, and
+** queue_get gives it into the caller's hand. On any other status nothing
+** changes hands.
+*/
+#ifndef CONC_QUEUE_H
+#define CONC_QUEUE_H
+
+#include "arena.h"
+#include "gate.h"
+#include "message.h"
+
+#define QUEUE_INLINE    480            /* bytes that travel in a record */
+#define QUEUE_UNBOUNDED UINT64_MAX
+#define RECORD_BLOCK    0x80000000u    /* in 'length': a pointer follows */
+
+/* What an item is in a store and on its way there. Padded to 8 bytes. */
+struct record_head {
+  uint32_t length;                     /* of the bytes; or RECORD_BLOCK */
+  uint32_t flags;                      /* the codec's */
+};
+
+struct record {
+  struct record_head head;
+  union {
+    char bytes[QUEUE_INLINE];
+    struct block *block;               /* a message; owned */
+  } u;
+};
+
+static inline size_t record_size (const struct record_head *h) {
+  return sizeof *h + ((h->length & RECORD_BLOCK) ? sizeof(struct block *)
+                                                 : (h->length + 7u) & ~7u);
+}
+
+/* A Lua number; compared as Lua does, integers and floats by their value. */
+struct priority {
+  union { int64_t i; double n; } u;
+  bool is_float;                       /* never NaN */
+};
+
+/* Records that are to be put, in order. */
+struct source {
+  const char *at;                      /* the next one; 8-byte aligned */
+  uint64_t left;                       /* how many */
+  uint64_t done;                       /* how many were put */
+  struct priority priority;            /* of them all, where that counts */
+  struct block *carrier;               /* owns the blocks not put yet; NULL: the hand */
+};
+
+/* Room for records that are got. */
+struct sink {
+  char *to;                            /* 8-byte aligned */
+  size_t size;                         /* a whole struct record at least */
+  uint32_t max;                        /* no more than so many */
+  uint32_t n;                          /* so many were got */
+  struct priority priority;            /* of the last one */
+};
+#define SINK_BLOCKS  8                 /* at most so many come in hand at once */
+
+enum { QUEUE_OPEN = 0, QUEUE_CLOSED, QUEUE_DISCARDED };
+
+struct segment;
+
+/* A point between two records. */
+struct place {
+  struct segment *segment;             /* NULL: before the first was made */
+  uint64_t offset;                     /* in its bytes */
+  uint64_t turn;                       /* items up to here */
+};
+
+struct queue {
+  struct block head;
+  uint64_t maxsize;                    /* constant after init */
+  _Atomic uint64_t discarded_at;       /* items got before DISCARDED; else unused */
+  _Atomic uint32_t closed;             /* Q3 */
+  _Atomic uint32_t watched;            /* hint: some process has a pollfd of it */
+
+  struct {                             /* the putters' side */
+    cache_aligned struct guard guard;  /* RANK_OBJECT */
+    uint64_t seen;                     /* fifo: gets, as last read; may lag */
+    struct place at[2];                /* see queue_fifo.c */
+    cache_aligned _Atomic uint64_t state;   /* the commit: count << 1 | which place */
+    struct segment *_Atomic first;     /* fifo: the oldest; lifo: the spare */
+    uint32_t starved;                  /* Q6 */
+  } puts;
+
+  struct {                             /* the getters' side */
+    cache_aligned struct guard guard;  /* RANK_OBJECT2 */
+    uint64_t seen;                     /* puts, as last read; may lag */
+    struct place at[2];
+    cache_aligned _Atomic uint64_t state;   /* the commit: count << 1 | which place */
+    _Atomic uint64_t serial;           /* segments before this one are drained; may lag */
+    uint32_t starved;                  /* Q6 */
+  } gets;
+
+  cache_aligned _Atomic uint32_t getting;   /* Q5 */
+  _Atomic uint32_t putting;                 /* Q5 */
+  uint64_t dones;                      /* calls of task_done */
+  struct gate nonempty;
+  struct gate nonfull;
+  struct gate finished;                /* until all are marked done */
+  struct gate watchers;                /* pollfd: all are woken, none takes */
+};
+
+static inline struct queue *queue_of (struct block *b) {
+  return (struct queue *)(void *)b;
+}
+
+/* In hand; NULL: full. 'kind': one of the four; 'maxsize' >= 1. */
+struct block *queue_new (enum kind kind, uint64_t maxsize);
+
+/*
+** A parcel as a record, ready to be put; takes the parcel. A block it may need
+** is in the caller's hand. False: shared memory is full, the parcel is dropped.
+*/
+bool queue_pack (struct queue *q, struct parcel *p, struct record *r);
+
+/* One record; CONC_OK, TIMEOUT, CLOSED, FULL, CANCELLED, INTERRUPTED. */
+int queue_put (struct queue *q, struct record *r, const struct priority *pri,
+               deadline until);
+/* Until s->left is 0; s->done were put, whatever it returns. */
+int queue_put_many (struct queue *q, struct source *s, deadline until);
+/* Waits for one, takes what is there up to s->max. */
+int queue_get (struct queue *q, struct sink *s, deadline until);
+/* Waits until a get would not (CONC_OK) or all is over (CONC_CLOSED). */
+int queue_poll (struct queue *q, deadline until);
+/*
+** The next record without taking it: CONC_OK, CONC_TIMEOUT where there is none,
+** CONC_FULL. A message block is given as a copy in the caller's hand.
+*/
+int queue_peek (struct queue *q, struct record *r, struct priority *pri);
+
+/* True: it was open. 'discard': what is in it is dropped. */
+bool queue_close (struct queue *q, bool discard);
+int queue_task_done (struct queue *q);         /* CONC_OK, CONC_RANGE */
+int queue_join (struct queue *q, deadline until);
+
+uint64_t queue_length (struct queue *q);
+static inline bool queue_closed (struct queue *q) {
+  return load_acquire(&q->closed) != QUEUE_OPEN;
+}
+/* Would a get return at once, with an item or because all is over? */
+bool queue_ready (struct queue *q);
+/* Closed, and nothing left? */
+bool queue_over (struct queue *q);
+/* In debug builds: aborts where Q1, Q2 or Q4 do not hold. Takes the guards. */
+void queue_valid (struct queue *q);
+
+/*
+** Batches: records that Lua made, before they are put. The carrier, in the
+** caller's hand, owns their blocks.
+*/
+struct batch {
+  char *bytes;
+  size_t used, size;
+  uint64_t n;
+  struct block *carrier;               /* NULL: no blocks among them */
+  char small[2048];
+};
+void batch_begin (struct batch *b);
+/* Takes the parcel. CONC_OK, or CONC_FULL (the parcel is dropped). */
+int batch_add (struct batch *b, struct queue *q, struct parcel *p);
+void batch_source (struct batch *b, struct source *s);
+void batch_end (struct batch *b);      /* drops what was not put */
+
+void queue_open (void);
+
+/* Set by watch.c: the readiness of a watched object may have changed. */
+extern void (*queue_changed) (struct block *b);
+
+#endif

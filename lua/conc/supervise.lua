@@ -1,0 +1,96 @@
+-- conc.supervise([{name =, restart = "error"|"always", max_restarts = 5, within = 60,
+--                  backoff = 0.1, process = false, daemon = false},] f, ...)
+--
+-- A thread that runs f in another thread (or process), and runs it again when it
+-- ends. The supervisor's outcome is that of the last run; cancelled, or left by
+-- any error, it stops what it runs: asks first, and kills a process that does not
+-- stop. What it runs is a daemon: it never outlives its supervisor.
+local conc = require "conc"
+local check = require "conc.check"
+
+local grace = 2          -- seconds that what is asked to stop has for it
+local longest_pause = 30
+
+local known = {
+  backoff = {"seconds", 0.1}, daemon = {"boolean", false}, max_restarts = {"count", 5},
+  name = {"string"}, process = {"boolean", false}, restart = {{"error", "always"}, "error"},
+  within = {"seconds", 60},
+}
+
+-- ---- in the supervisor's thread ----------------------------------------------
+
+local function stop(child, process)
+  if child:cancel() and not child:join(grace) and process then
+    child:kill()
+    child:join(grace)
+  end
+end
+
+-- Runs f once and waits for its end.
+local function run(o, n, f, ...)
+  local start = o.process and conc.process or conc.thread
+  local child = start({name = ("%s/run-%d"):format(o.name, n), daemon = true}, f, ...)
+  local _ <close> = setmetatable({}, {__close = function ()
+    conc.shield(stop, child, o.process)
+  end})
+  child:join()
+  return child
+end
+
+-- The times of the restarts that still count.
+local function recent(restarts, within)
+  local list, limit = {}, conc.now() - within
+  for _, time in ipairs(restarts) do
+    if time >= limit then list[#list + 1] = time end
+  end
+  return list
+end
+
+-- The last error goes on as it is. "always" may give up without there being one.
+local function give_up(o, failed)
+  if failed then return failed:result() end
+  error(("%s: given up after %d restarts in %.14g s"):format(o.name, o.max_restarts, o.within), 0)
+end
+
+local function oversee(o, f, ...)
+  local restarts, pause, failed = {}, o.backoff, nil
+  for n = 1, math.huge do
+    local child = run(o, n, f, ...)
+    local state = child:state()
+    if state == "failed" then
+      child:error()                -- asked for: it is not reported by itself
+      failed = child
+    elseif o.restart == "error" then
+      return child:result()
+    end
+    restarts = recent(restarts, o.within)
+    if #restarts >= o.max_restarts then return give_up(o, failed) end
+    if #restarts == 0 then pause = o.backoff end
+    restarts[#restarts + 1] = conc.now()
+    conc.sleep(pause)
+    pause = math.min(2 * pause, longest_pause)
+  end
+end
+
+-- ---- the call -----------------------------------------------------------------
+
+local count = 0
+
+local function supervise(options, f, ...)
+  local o = check.options("supervise", options, known, 2)
+  count = count + 1
+  o.name = o.name or "supervisor-" .. count
+  local ok, thread = pcall(conc.thread, {name = o.name, daemon = o.daemon},
+    function (...) return oversee(o, f, ...) end, ...)
+  if not ok then error(thread, 2) end
+  return thread
+end
+
+return function (first, ...)
+  if type(first) == "table" and not check.callable(first) then
+    if not check.callable((...)) then check.argument("supervise", 2, "function", (...), 2) end
+    return supervise(first, ...)
+  end
+  if not check.callable(first) then check.argument("supervise", 1, "function", first, 2) end
+  return supervise(nil, first, ...)
+end

@@ -46,9 +46,10 @@ static void repair (struct guard *g, struct thread_record *dead) {
     repairs[g->kind](g, dead);
 }
 
-/* The record that a guard's word names: its life may have ended since. */
+/* The record that a guard's word names (a mark has the index, counted from 1):
+   its life may have ended since. */
 static struct thread_record *holder_of (uint32_t word) {
-  return record_at(word & 0xffff);
+  return record_at((word & 0xffff) - 1);
 }
 
 /* Is the holder named by 'word' known to be dead, its process asked? */

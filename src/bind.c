@@ -7,6 +7,7 @@
 */
 #include "bind.h"
 #include "sys.h"
+#include "task.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,6 +85,13 @@ void bind_full (lua_State *L) {
   for (;;) {}  /* not reached */
 }
 
+/* Of a task it is counted how many handles there are (bind_future.c counts down). */
+static void count_handle (struct handle *h) {
+  h->process = (uint32_t)load_relaxed(&process_mine()->pid);
+  if (h->block->kind >= KIND_FUTURE && h->block->kind <= KIND_PROCESS)
+    add_relaxed(&((struct task *)(void *)h->block)->handles, 1);
+}
+
 void bind_own (lua_State *L, struct handle *h, struct block *b) {
   if (b == NULL)
     bind_full(L);
@@ -94,6 +102,7 @@ void bind_own (lua_State *L, struct handle *h, struct block *b) {
   }
   h->block = b;
   arena_settle(b);
+  count_handle(h);
   remember(L, b);  /* lack of memory here: the handle's __gc lets go */
 }
 
@@ -111,6 +120,7 @@ void bind_pushblock (lua_State *L, struct block *b) {
   if (h->slot == UINT32_MAX)
     bind_full(L);
   h->block = b;
+  count_handle(h);
   remember(L, b);
 }
 
@@ -170,8 +180,10 @@ void bind_class (lua_State *L, enum kind kind, const luaL_Reg *methods,
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "__index");
   lua_setfield(L, -2, "methods");
-  if (metamethods != NULL)
-    luaL_setfuncs(L, metamethods, 0);
+  if (metamethods != NULL) {
+    lua_getfield(L, -1, "methods");
+    luaL_setfuncs(L, metamethods, 1);
+  }
   lua_rawseti(L, -2, (lua_Integer)kind);
   lua_pop(L, 1);
 }

@@ -25,7 +25,7 @@ struct handle {
   uint64_t tag;            /* HANDLE_TAG + kind */
   struct block *block;     /* NULL: empty or closed */
   uint32_t slot;           /* in the process's handle table */
-  uint32_t process;        /* generation of the process it was made in, or inherited */
+  uint32_t process;        /* pid of the process that it was made in */
 };
 
 /* The block of the handle at 'idx' if it is of 'kind'; NULL if it is not. */
@@ -59,7 +59,8 @@ void bind_release (lua_State *L, int idx);
 /*
 ** A class: its methods, also found by tostring and conc.type. 'metamethods' may
 ** be NULL. Plain __index by the method table unless metamethods has "__index".
-** __gc, __name, __tostring ("conc.<name>" where not given) are added.
+** __gc, __name, __tostring ("conc.<name>" where not given) are added. Upvalue 1
+** of each metamethod is the method table.
 */
 void bind_class (lua_State *L, enum kind kind, const luaL_Reg *methods,
                  const luaL_Reg *metamethods);

@@ -28,6 +28,9 @@ int sys_cpu_usable (void);     /* affinity of the calling thread alone, >= 1 */
 int sys_cpu_shared (void);
 int sys_set_cpus (const int *cpus, int n);   /* the calling thread; 0 or -1/errno */
 int sys_add_nice (int n);                    /* 0 or -1/errno */
+/* Would the system grant these? Tried on the calling thread, and undone. */
+int sys_try_cpus (const int *cpus, int n);
+int sys_try_nice (int n);                    /* of a negative n */
 static inline void sys_relax (void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();

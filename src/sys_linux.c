@@ -189,6 +189,25 @@ int sys_add_nice (int n) {
   return setpriority(PRIO_PROCESS, who, now + n);
 }
 
+int sys_try_cpus (const int *cpus, int n) {
+  cpu_set_t old;
+  if (sched_getaffinity(0, sizeof old, &old) != 0)
+    return -1;
+  int rc = sys_set_cpus(cpus, n), error = errno;
+  if (rc == 0)
+    sched_setaffinity(0, sizeof old, &old);
+  errno = error;
+  return rc;
+}
+
+/* To go back up is always allowed. */
+int sys_try_nice (int n) {
+  int rc = sys_add_nice(n);
+  if (rc == 0)
+    sys_add_nice(-n);
+  return rc;
+}
+
 /* {=== identity ===} */
 
 pid_t sys_tid (void) {
@@ -291,3 +310,16 @@ void sys_pin (const void *address) {
       dlclose(self);  /* NODELETE has done its work */
   }
 }
+
+/* {=== tests: death at a given step (ground.h) ===} */
+
+#if defined(CONC_DEBUG)
+_Atomic long kill_at;
+
+void kill_step (void) {
+  if (add_relaxed(&kill_at, -1) == 1) {
+    kill(getpid(), SIGKILL);
+    for (;;) pause();   /* the other threads die with it */
+  }
+}
+#endif

@@ -1,0 +1,349 @@
+/*
+** bind_thread.c - floor 7: conc.thread, conc.timer, and who runs
+**
+** A thread's call is encoded and posted before it is started, in the caller;
+** decoded, run and its results encoded in its own state; then the state is
+** closed (finalizers run, files are flushed), then the task is finished: who
+** joins finds all of it done.
+*/
+#include "call.h"
+#include "carrier.h"
+#include "codec.h"
+#include "end.h"
+#include "keeper.h"
+#include "message.h"
+#include "open.h"
+#include "poke.h"
+#include "roster.h"
+#include "state.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <lualib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* {=== in the new thread ===} */
+
+struct spawn {
+  struct life *life;
+  deadline due;                   /* of a timer; DEADLINE_NOW else */
+};
+
+/* The call leaves the task for the caller's hand. */
+static struct block *take_call (struct task *t) {
+  struct block *b = load_relaxed(&t->call);
+  if (b != NULL) {
+    arena_hold(b);
+    kill_order();
+    store_relaxed(&t->call, NULL);
+  }
+  return b;
+}
+
+static void run_in_state (struct task *t, struct outcome *o) {
+  struct block *call = take_call(t);
+  lua_State *L = state_take(t->group);
+  if (L == NULL) {
+    message_drop(call);
+    call_failed("not enough memory for the thread's state", o);
+    return;
+  }
+  carrier_hooks(L);
+  call_message(L, call, o);
+  state_give(L);
+  gate_set_hooks(NULL);
+}
+
+/* False: it was cancelled before it was due. */
+static bool await_due (struct task *t, deadline due) {
+  int rc = CONC_TIMEOUT;
+  if (due != DEADLINE_NOW)
+    rc = task_wait_plain(t, due);
+  return rc == CONC_TIMEOUT;
+}
+
+static void thread_run (void *arg) {
+  struct spawn s = *(struct spawn *)arg;
+  struct task *t = s.life->task;
+  struct outcome o;
+  free(arg);
+  call_become(t);
+  if (await_due(t, s.due) && task_claim(t)) {
+    sys_thread_name(t->name);
+    run_in_state(t, &o);
+    life_retire(s.life);
+    call_become(NULL);
+    call_finish(t, &o);
+  }
+  else
+    call_become(NULL);
+  life_end(s.life);
+}
+
+/* {=== starting ===} */
+
+/* Nothing may raise between codec_encode and parcel_post. */
+static void post_call (lua_State *L, struct task *t, int first, int n) {
+  struct parcel p;
+  codec_encode(L, first, n, CODEC_RUN, "argument", first, &p);
+  struct block *b = parcel_post(&p);
+  if (b == NULL) {
+    parcel_drop(&p);
+    bind_full(L);
+  }
+  store_relaxed(&t->call, b);
+  kill_order();
+  arena_settle(b);
+}
+
+static int start_spawn (struct task *t, deadline due, const struct thread_options *o) {
+  struct spawn *s = malloc(sizeof *s);
+  if (s == NULL) {
+    errno = ENOMEM;
+    return CONC_SYSTEM;
+  }
+  s->due = due;
+  s->life = life_begin(&t->head);
+  if (s->life == NULL) {
+    free(s);
+    return CONC_FULL;
+  }
+  struct life *life = s->life;
+  int rc = thread_start(thread_run, s, o);
+  if (rc != CONC_OK) {
+    int error = errno;
+    life_end(life);
+    free(s);
+    errno = error;
+  }
+  return rc;
+}
+
+/* Pushes the handle of the thread that runs the function at 's', its arguments
+   up to 'last'. */
+static void spawn (lua_State *L, struct start *s, int last, deadline due,
+                   const char *who) {
+  struct process_record *here = process_mine();
+  carrier_wrap(L, s);
+  struct task *t = carrier_task(L, KIND_THREAD, s);
+  t->process = here->index;
+  t->process_generation = load_relaxed(&here->generation);
+  store_relaxed(&t->pid, (int32_t)getpid());
+  if (due != DEADLINE_NOW)
+    task_flag(t, TASK_TIMER);
+  post_call(L, t, s->function, last - s->function + 1);
+  int rc = keeper_start();
+  if (rc == CONC_OK)
+    rc = start_spawn(t, due, &s->options);
+  if (rc == CONC_FULL)
+    bind_full(L);
+  if (rc != CONC_OK)
+    luaL_error(L, "conc.%s: no thread could be started: %s", who, strerror(errno));
+  keeper_work();
+}
+
+/* conc.thread([options,] f, ...) -> thread */
+static int core_thread (lua_State *L) {
+  struct start s;
+  int last = lua_gettop(L);
+  carrier_check(L, 1, &s);
+  spawn(L, &s, last, DEADLINE_NOW, "thread");
+  return 1;
+}
+
+/* conc.timer([options,] seconds, f, ...) -> thread */
+static int core_timer (lua_State *L) {
+  struct start s;
+  bool options = lua_istable(L, 1);
+  int at = options ? 2 : 1;
+  double seconds = luaL_checknumber(L, at);
+  if (isnan(seconds))
+    luaL_argerror(L, at, "seconds expected, got NaN");
+  lua_remove(L, at);
+  luaL_checkany(L, at);
+  carrier_check(L, 1, &s);
+  deadline due = sys_deadline(seconds);
+  if (due == DEADLINE_NOW)
+    due = sys_now();
+  spawn(L, &s, lua_gettop(L), due, "timer");
+  return 1;
+}
+
+/* {=== who runs ===} */
+
+/* The main thread, and any other of the host's, is a thread called "main". */
+static void become_main (lua_State *L) {
+  struct thread_record *me = self();
+  struct process_record *here = process_mine();
+  if (load_relaxed(&me->task) != NULL)
+    return;
+  struct block *b = task_new(KIND_THREAD, "main");
+  if (b == NULL)
+    bind_full(L);
+  struct task *t = task_of(b);
+  t->process = here->index;
+  t->process_generation = load_relaxed(&here->generation);
+  store_relaxed(&t->pid, (int32_t)getpid());
+  task_claim(t);
+  call_become(t);
+  roster_add(b);
+  arena_settle(b);
+}
+
+/* conc.current() -> thread or process */
+static int core_current (lua_State *L) {
+  become_main(L);
+  bind_pushblock(L, load_relaxed(&self()->task));
+  return 1;
+}
+
+static int push_listed (lua_State *L) {
+  struct message *m = lua_touserdata(L, 1);
+  lua_Integer n = lua_tointeger(L, 2);
+  lua_createtable(L, (int)n, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    bind_pushblock(L, load_relaxed(&m->refs[i - 1]));
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+/* conc.list_alive() -> list of threads and processes */
+static int core_list_alive (lua_State *L) {
+  uint32_t n;
+  become_main(L);
+  lua_pushcfunction(L, push_listed);
+  struct block *b = roster_list(&n);
+  if (b == NULL)
+    bind_full(L);
+  lua_pushlightuserdata(L, b);
+  lua_pushinteger(L, (lua_Integer)n);
+  int status = lua_pcall(L, 2, 1, 0);
+  message_drop(b);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* {=== small things ===} */
+
+/* conc.cpu_count() -> integer */
+static int core_cpu_count (lua_State *L) {
+  lua_pushinteger(L, sys_cpu_count());
+  return 1;
+}
+
+/* conc.now() -> seconds */
+static int core_now (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)sys_now() / 1e9);
+  return 1;
+}
+
+/* conc.sleep(seconds) */
+static int core_sleep (lua_State *L) {
+  if (lua_type(L, 1) != LUA_TNUMBER || isnan(lua_tonumber(L, 1))) {
+    const char *got = lua_isnone(L, 1) ? "nothing"
+                    : lua_type(L, 1) == LUA_TNUMBER ? "NaN" : luaL_typename(L, 1);
+    luaL_argerror(L, 1, lua_pushfstring(L, "seconds expected, got %s", got));
+  }
+  deadline until = sys_deadline(lua_tonumber(L, 1));
+  if (until != DEADLINE_NOW) {
+    int rc = gate_sleep(until);
+    if (rc != CONC_TIMEOUT)
+      bind_raise(L, rc);
+  }
+  return 0;
+}
+
+static int unshield (lua_State *L, int status, lua_KContext unused) {
+  struct thread_record *me = self();
+  (void)unused;
+  store_relaxed(&me->shield, load_relaxed(&me->shield) - 1);
+  return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) : lua_error(L);
+}
+
+/* conc.shield(f, ...) -> f's results; cancelling is put off */
+static int core_shield (lua_State *L) {
+  struct thread_record *me = self();
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  store_relaxed(&me->shield, load_relaxed(&me->shield) + 1);
+  int status = lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, unshield);
+  return unshield(L, status, 0);
+}
+
+/* conc.print(...): one whole line by one write */
+static int core_print (lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  luaL_pushresult(&b);
+  size_t len;
+  const char *line = lua_tolstring(L, -1, &len);
+  fwrite(line, 1, len, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+/* {=== open ===} */
+
+static const luaL_Reg functions[] = {
+  { "cpu_count", core_cpu_count },
+  { "current", core_current },
+  { "list_alive", core_list_alive },
+  { "now", core_now },
+  { "print", core_print },
+  { "shield", core_shield },
+  { "sleep", core_sleep },
+  { "thread", core_thread },
+  { "timer", core_timer },
+  { NULL, NULL }
+};
+
+/* A fresh state, before its image is taken. */
+static int make_state (lua_State *L) {
+  luaL_openlibs(L);
+  lua_pushcfunction(L, core_print);
+  lua_setglobal(L, "print");
+  open_state(L);
+  lua_settop(L, 0);
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+static void poke_task (struct task *t) {
+  poke_thread(load_relaxed(&t->runner));
+}
+
+static void open_once (void) {
+  static const struct call_lua lua = { bind_pushcancelled, bind_iscancelled };
+  static bool done;
+  if (done)
+    return;
+  done = true;
+  call_open(&lua);
+  poke_open(bind_pushcancelled);
+  state_set_maker(make_state);
+  task_poke = poke_task;
+}
+
+void bind_open_thread (lua_State *L);
+void bind_open_thread (lua_State *L) {
+  open_once();
+  luaL_setfuncs(L, functions, 0);
+  bind_class(L, KIND_THREAD, carrier_methods, future_meta);
+  if (!state_ours(L)) {
+    struct poke unused;
+    carrier_hooks(L);
+    become_main(L);
+    poke_enter(L, &unused);
+    end_watch(L, carrier_group(L));
+  }
+}

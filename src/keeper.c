@@ -1,0 +1,187 @@
+/*
+** keeper.c - floor 4: a helper thread for each process that has children or threads
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "keeper.h"
+#include "arena.h"
+#include "call.h"
+#include "poke.h"
+#include "process.h"
+#include "roster.h"
+#include "sys.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ROUND   1000    /* milliseconds between looks around */
+#define POLL      20    /* the same where the system has no pidfd */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
+static _Atomic bool running;                               /* also read without it */
+static int epoll_fd = -1, signal_fd = -1;                  /* constant while running */
+
+static _Atomic bool idle;     /* it may sleep for ever: ring it when there is work */
+
+/* {=== what it does ===} */
+
+static void finish_dead (void) {
+  uint32_t slot;
+  while (roster_find_dead(&slot)) {
+    struct task *t = task_of(handle_get(slot));
+    char story[160];
+    bool process = t->head.kind == KIND_PROCESS;
+    snprintf(story, sizeof story, "%s \"%s\" (pid %d) died with its %s",
+             process ? "process" : "thread", t->name, (int)load_relaxed(&t->pid),
+             process ? "parent" : "process");
+    task_flag(t, TASK_DIED | TASK_REPORTED);
+    call_died(t, story);
+    handle_drop(slot);
+  }
+}
+
+static void look_around (void) {
+  process_look_around();
+  finish_dead();
+  arena_trim();
+}
+
+static void answer (void) {
+  struct signalfd_siginfo info;
+  while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {}
+  poke_asked();
+}
+
+static bool has_something (void) {
+  return process_children() > 0 || life_count() > 0;
+}
+
+/* In milliseconds; -1: until rung. 'idle' first, then the look: either we see
+   who came meanwhile, or he sees that we sleep. */
+static int how_long (bool poll) {
+  if (poll)
+    return POLL;
+  store_full(&idle, true);
+  if (!has_something())
+    return -1;
+  store_full(&idle, false);
+  return ROUND;
+}
+
+static void keeper_body (void *unused) {
+  struct epoll_event event[16];
+  nanos next = sys_now() + (nanos)ROUND * 1000000;
+  (void)unused;
+  store_release(&process_mine()->bell, (uint32_t)sys_tid());
+  for (;;) {
+    bool poll = process_polled();
+    int n = epoll_wait(epoll_fd, event, 16, how_long(poll));
+    store_relaxed(&idle, false);
+    bool ended = poll;
+    for (int i = 0; i < n; i++) {
+      if (event[i].data.fd == signal_fd)
+        answer();
+      else
+        ended = true;
+    }
+    if (ended && process_reap())
+      finish_dead();
+    if (sys_now() >= next) {
+      look_around();
+      next = sys_now() + (nanos)ROUND * 1000000;
+    }
+  }
+}
+
+/* {=== its beginning ===} */
+
+static int watch (int fd) {
+  struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e);
+}
+
+static bool open_files (void) {
+  sigset_t urg;
+  sigemptyset(&urg);
+  sigaddset(&urg, SIGURG);
+  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  signal_fd = signalfd(-1, &urg, SFD_CLOEXEC | SFD_NONBLOCK);
+  return epoll_fd >= 0 && signal_fd >= 0;
+}
+
+static void close_files (void) {
+  if (epoll_fd >= 0) close(epoll_fd);
+  if (signal_fd >= 0) close(signal_fd);
+  epoll_fd = signal_fd = -1;
+}
+
+/* The thread reads its SIGURG from a descriptor, so it must be blocked there;
+   and epoll reports a signalfd's signals to who added it. */
+static void first_words (void *unused) {
+  sigset_t urg;
+  sigemptyset(&urg);
+  sigaddset(&urg, SIGURG);
+  pthread_sigmask(SIG_BLOCK, &urg, NULL);
+  watch(signal_fd);
+  keeper_body(unused);
+}
+
+int keeper_start (void) {
+  int rc = CONC_OK;
+  if (load_acquire(&running))
+    return CONC_OK;
+  pthread_mutex_lock(&lock);
+  if (!load_relaxed(&running)) {
+    rc = open_files() ? thread_start(first_words, NULL, NULL) : CONC_SYSTEM;
+    store_release(&running, rc == CONC_OK);
+    if (rc != CONC_OK) {
+      int error = errno;
+      close_files();
+      errno = error;
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  return rc;
+}
+
+void keeper_watch (int fd) {
+  if (fd >= 0)
+    watch(fd);
+  keeper_work();
+}
+
+void keeper_work (void) {
+  fence_full();
+  if (load_relaxed(&idle))
+    keeper_ring(process_mine());
+}
+
+void keeper_ring (struct process_record *p) {
+  uint32_t tid = load_acquire(&p->bell);
+  if (tid != 0)
+    syscall(SYS_tgkill, (pid_t)load_relaxed(&p->pid), (pid_t)tid, SIGURG);
+}
+
+/* {=== load and fork ===} */
+
+static void before_fork (void) { pthread_mutex_lock(&lock); }
+static void in_parent (void) { pthread_mutex_unlock(&lock); }
+
+static void in_child (void) {
+  close_files();
+  store_relaxed(&running, false);
+  store_relaxed(&idle, false);
+  pthread_mutex_unlock(&lock);
+}
+
+void keeper_open (void) {
+  pthread_atfork(before_fork, in_parent, in_child);
+}

@@ -1,0 +1,37 @@
+/*
+** keeper.h - floor 4: a helper thread for each process that has children or threads
+**
+** It sleeps until a child ends, another process asks for something, or a
+** second has passed with something to look after; with neither children nor
+** threads it sleeps until it is asked. What it does:
+**
+** - reaps each child that ended (by its pid, never by another's), finishes its
+**   task where the child had not, and buries its record;
+** - pokes threads of this process for other processes (poke.h);
+** - finishes the tasks of threads and processes that died with theirs;
+** - gives idle memory back (arena_trim), looks for dead processes.
+**
+** It runs no Lua code of anybody's. Made when first needed, one a process; a
+** forked child begins with none. 'bell' in the record of the process is the
+** keeper's thread id: SIGURG to that thread is the ring. It has all signals
+** blocked and reads that one from a descriptor.
+*/
+#ifndef CONC_KEEPER_H
+#define CONC_KEEPER_H
+
+#include "record.h"
+
+/* Flag in process_record.wants: its threads may be signalled by anybody. */
+#define KEEPER_NOT_NEEDED  1u
+
+void keeper_open (void);
+/* Makes it unless it is there: CONC_OK, or CONC_SYSTEM with errno. */
+int keeper_start (void);
+/* A child is there: it is to look at 'fd', its pidfd; -1: there is none. */
+void keeper_watch (int fd);
+/* There is something to look after now: a life has begun. */
+void keeper_work (void);
+/* Any process: p's keeper is to look what it was asked for. */
+void keeper_ring (struct process_record *p);
+
+#endif

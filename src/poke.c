@@ -1,0 +1,293 @@
+/*
+** poke.c - floor 4: stopping Lua code that runs
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "poke.h"
+#include "keeper.h"
+#include "state.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define GRACE    1000                        /* instructions */
+#define ANSWER   ((nanos)200 * 1000000)      /* how long a signal is waited for */
+
+struct poked {
+  lua_State *volatile L;      /* the handler reads it; NULL: runs no Lua */
+  lua_State *volatile main;   /* the main thread of that state */
+  _Atomic uint32_t answers;
+  volatile uint32_t met;      /* how often it met its cancelling */
+};
+
+static __thread struct poked mine
+#if defined(__GNUC__)
+  __attribute__((tls_model("initial-exec")))
+#endif
+;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
+static struct poked *table[MAX_THREADS];                   /* by index of the record */
+
+static void (*push_cancelled) (lua_State *L);              /* constant after init */
+static bool for_good;                                      /* SIGURG is ours; set at birth */
+
+/* {=== the hook ===} */
+
+static bool asked (const struct thread_record *me) {
+  return load_acquire(&me->cancel) == ((uint32_t)(me->key >> 16) | 1u << 31);
+}
+
+/* Is level 'ar' of L a __close handler? Its function is its first argument's. */
+static bool is_close (lua_State *L, lua_Debug *ar) {
+  bool found = false;
+  int top = lua_gettop(L);
+  lua_getinfo(L, "f", ar);
+  if (lua_getlocal(L, ar, 1) != NULL && lua_getmetatable(L, -1)) {
+    lua_pushliteral(L, "__close");
+    lua_rawget(L, -2);
+    found = lua_rawequal(L, -1, top + 1) != 0;
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+static void look_for_close (lua_State *L, void *found) {
+  lua_Debug ar;
+  if (!lua_checkstack(L, 6))
+    return;
+  for (int level = 0; !*(bool *)found && lua_getstack(L, level, &ar); level++)
+    *(bool *)found = is_close(L, &ar);
+}
+
+static lua_State *main_of (lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+bool poke_closing (lua_State *L) {
+  bool found = false;
+  look_for_close(L, &found);
+  if (!found && lua_checkstack(L, 1)) {
+    lua_State *main = main_of(L);
+    if (main != L)
+      look_for_close(main, &found);
+  }
+  if (!found)
+    state_each(L, look_for_close, &found);
+  return found;
+}
+
+static void set_hook (lua_State *L, void *count);
+
+static void set_hooks (int count) {
+  lua_State *L = mine.L;
+  set_hook(mine.main, &count);
+  set_hook(L, &count);
+  state_each(L, set_hook, &count);
+}
+
+static void cancel_hook (lua_State *L, lua_Debug *ar) {
+  struct thread_record *me = self();
+  (void)ar;
+  if (!asked(me) || mine.L == NULL) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (load_relaxed(&me->shield) > 0 || poke_closing(L)) {
+    set_hooks(GRACE);
+    return;
+  }
+  set_hooks(mine.met++ == 0 ? GRACE : 1);
+  lua_sethook(L, cancel_hook, LUA_MASKCOUNT, mine.met == 1 ? GRACE : 1);
+  push_cancelled(L);
+  lua_error(L);
+}
+
+static void set_hook (lua_State *L, void *count) {
+  lua_sethook(L, cancel_hook, LUA_MASKCOUNT, *(int *)count);
+}
+
+static void unset_hook (lua_State *L, void *unused) {
+  (void)unused;
+  if (lua_gethook(L) == cancel_hook)
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* {=== the signal ===} */
+
+/* A thread that waits meets its cancelling in the wait; the hook is for what
+   it does when it has swallowed it. */
+static void hook_me (void) {
+  struct thread_record *me = record_mine;
+  if (mine.L != NULL && me != NULL && asked(me))
+    set_hooks(load_relaxed(&me->wait_verb) != NULL || mine.met > 0 ? GRACE : 1);
+}
+
+static void on_signal (int number) {
+  int saved = errno;
+  (void)number;
+  hook_me();
+  add_acqrel(&mine.answers, 1);
+  sys_futex_wake(&mine.answers, INT32_MAX);
+  errno = saved;
+}
+
+static void install (struct sigaction *old) {
+  struct sigaction ours;
+  memset(&ours, 0, sizeof ours);
+  ours.sa_handler = on_signal;
+  ours.sa_flags = SA_RESTART | SA_ONSTACK;
+  sigfillset(&ours.sa_mask);
+  sigaction(SIGURG, &ours, old);
+}
+
+static bool signal_thread (pid_t pid, pid_t tid) {
+  return syscall(SYS_tgkill, pid, tid, SIGURG) == 0;
+}
+
+static void signal_and_wait (struct poked *p, pid_t tid) {
+  uint32_t before = load_acquire(&p->answers);
+  deadline until = sys_now() + ANSWER;
+  if (!signal_thread(getpid(), tid))
+    return;
+  while (load_acquire(&p->answers) == before && sys_now() < until)
+    sys_futex_wait(&p->answers, before, until);
+}
+
+static void set_from_outside (struct poked *p) {
+  int count = 1;
+  if (p->L != NULL) {
+    set_hook(p->main, &count);
+    set_hook(p->L, &count);
+  }
+}
+
+/* Under the lock, so that the thread stays what it is. */
+static void poke_here (struct poked *p, pid_t tid) {
+  struct sigaction old;
+  if (p == &mine)
+    hook_me();
+  else if (for_good)
+    signal_and_wait(p, tid);
+  else {
+    sigaction(SIGURG, NULL, &old);
+    if (!(old.sa_flags & SA_SIGINFO)
+        && (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)) {
+      install(&old);
+      signal_and_wait(p, tid);
+      sigaction(SIGURG, &old, NULL);
+    }
+    else
+      set_from_outside(p);
+  }
+}
+
+static void poke_local (uint32_t index, thread_key key) {
+  pthread_mutex_lock(&lock);
+  struct poked *p = table[index];
+  struct thread_record *t = record_at(index);
+  if (p != NULL && p->L != NULL && (key == 0 ? asked(t) : !record_ended(key)))
+    poke_here(p, (pid_t)load_relaxed(&t->tid));
+  pthread_mutex_unlock(&lock);
+}
+
+void poke_thread (thread_key key) {
+  struct thread_record *t = record_at(KEY_INDEX(key));
+  uint32_t owner = load_acquire(&t->owner);
+  if (key == 0 || owner == 0 || record_ended(key))
+    return;
+  struct process_record *p = process_at(owner - 1);
+  if (p == process_mine())
+    poke_local(KEY_INDEX(key), key);
+  else if (load_acquire(&p->wants) & KEEPER_NOT_NEEDED)
+    signal_thread((pid_t)load_relaxed(&p->pid), (pid_t)load_relaxed(&t->tid));
+  else
+    keeper_ring(p);
+}
+
+void poke_asked (void) {
+  int top = thread_count();
+  uint32_t me = process_mine()->index + 1;
+  for (int i = 0; i < top; i++) {
+    struct thread_record *t = record_at((uint32_t)i);
+    if (load_acquire(&t->owner) == me && load_relaxed(&t->cancel) != 0)
+      poke_local((uint32_t)i, 0);
+  }
+}
+
+/* {=== who runs Lua ===} */
+
+void poke_enter (lua_State *L, struct poke *before) {
+  uint32_t index = self()->index;
+  before->L = mine.L;
+  before->met = mine.met;
+  pthread_mutex_lock(&lock);
+  mine.main = main_of(L);
+  mine.L = L;
+  mine.met = 0;
+  table[index] = &mine;
+  pthread_mutex_unlock(&lock);
+}
+
+void poke_leave (const struct poke *before) {
+  lua_State *L = mine.L;
+  pthread_mutex_lock(&lock);
+  mine.L = NULL;
+  unset_hook(mine.main, NULL);
+  unset_hook(L, NULL);
+  state_each(L, unset_hook, NULL);
+  mine.met = before->met;
+  if (before->L != NULL) {
+    mine.main = main_of(before->L);
+    mine.L = before->L;
+  }
+  else
+    table[self()->index] = NULL;
+  pthread_mutex_unlock(&lock);
+}
+
+void poke_forget (lua_State *L) {
+  pthread_mutex_lock(&lock);
+  if (mine.L != NULL && mine.main == main_of(L)) {
+    mine.L = NULL;
+    table[self()->index] = NULL;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* {=== load and fork ===} */
+
+static void before_fork (void) { pthread_mutex_lock(&lock); }
+static void in_parent (void) { pthread_mutex_unlock(&lock); }
+
+/* The thread that forked is the only one; it has another record now. */
+static void in_child (void) {
+  memset(table, 0, sizeof table);
+  pthread_mutex_unlock(&lock);
+}
+
+void poke_child (void) {
+  sigset_t urg;
+  for_good = true;
+  install(NULL);
+  sigemptyset(&urg);
+  sigaddset(&urg, SIGURG);
+  pthread_sigmask(SIG_UNBLOCK, &urg, NULL);
+  atomic_fetch_or_explicit(&process_mine()->wants, KEEPER_NOT_NEEDED,
+                           memory_order_release);
+}
+
+void poke_open (void (*push) (lua_State *L)) {
+  if (push_cancelled == NULL)
+    pthread_atfork(before_fork, in_parent, in_child);
+  push_cancelled = push;
+}

@@ -1,0 +1,53 @@
+/*
+** poke.h - floor 4: stopping Lua code that runs
+**
+** A cancelled thread may be anywhere in its Lua code. The one safe way to set
+** a hook in a running state is from a signal handler of the thread that runs
+** it (as lua.c does for Ctrl-C). No handler of the host's is taken for good:
+**
+** - In the process that loaded the module SIGURG is borrowed: where its
+**   disposition is default or ignore, ours is put there, the thread is
+**   signalled, and once it has answered the old one is put back. Its default
+**   action is to be ignored, so a signal that comes late does nothing. A host
+**   that uses SIGURG itself keeps it; the hook is then set from outside, under
+**   the mutex of the pokes, while the thread may run: Lua allows that only
+**   nearly, and it is the last resort.
+** - In forked children the handler stays: anybody may signal their threads.
+** - A thread of the first process is poked for another process by its keeper.
+**
+** The hook raises conc.cancelled at the next instruction, in every coroutine,
+** unless cancelling is put off (conc.shield, a __close handler): then it tries
+** again a thousand instructions later. It stays, so that a pcall that swallows
+** conc.cancelled meets it again: first after a thousand instructions, time to
+** clean up, then at once.
+**
+** Guarded by the mutex of poke.c, held over a fork: the table of the threads
+** of this process that run Lua.
+*/
+#ifndef CONC_POKE_H
+#define CONC_POKE_H
+
+#include <lua.h>
+#include "record.h"
+
+struct poke {                /* what poke_enter found, for poke_leave */
+  lua_State *L;
+  uint32_t met;
+};
+
+void poke_open (void (*push_cancelled) (lua_State *L));
+/* The calling thread runs Lua code in L from now on; ... no more. */
+void poke_enter (lua_State *L, struct poke *before);
+void poke_leave (const struct poke *before);
+/* The state of L is closed: nobody is to set hooks in it. */
+void poke_forget (lua_State *L);
+/* Sets the hook in the thread named by 'key', in whichever process it runs. */
+void poke_thread (thread_key key);
+/* For the keeper: all of this process that were asked to stop. */
+void poke_asked (void);
+/* This process is a forked child of ours: SIGURG is ours. */
+void poke_child (void);
+/* Does the calling thread stand in a __close handler of the state of L? */
+bool poke_closing (lua_State *L);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+** process.h - floor 4: forked children; the only fork
+**
+** A child has everything its parent had, as a copy, and the thread that forked
+** it is its only one. Its life is tied to its parent's; it ignores SIGINT (the
+** parent decides); it leaves by process_end, which runs nothing of the parent's.
+**
+** The parent keeps a list of its children; its keeper reaps each by its pid.
+**   P1  While a child is in the list it has not been reaped, so its pid is its
+**       own: signals are sent under the mutex of the list.
+**   P2  A child that ends in good order finishes its task and stores its exit
+**       code itself; the keeper does it for one that does not.
+** Guarded by the mutex of process.c, held over a fork: the list.
+*/
+#ifndef CONC_PROCESS_H
+#define CONC_PROCESS_H
+
+#include "task.h"
+#include "thread.h"
+
+enum forked { FORK_FAILED = -1, FORK_CHILD, FORK_PARENT };
+
+/*
+** Forks for 'task', which is in a handle of the caller's. FORK_FAILED: errno says
+** why; ENOSPC: shared memory is full. In the child the task is not claimed yet.
+*/
+enum forked process_fork (struct block *task);
+/* In the child: flushes, leaves the arena, exits. */
+_Noreturn void process_end (int code);
+
+/* Sends the signal unless it has ended. Was it alive? *error: errno, or 0. */
+bool process_kill (struct task *t, int number, int *error);
+/* Waits until a child that has finished its task is gone. */
+void process_await_gone (struct task *t);
+
+/* For the keeper. Reaps those that have ended; any? */
+bool process_reap (void);
+int process_children (void);
+bool process_polled (void);      /* are there children without a pidfd? */
+
+void process_open (void);
+
+#endif

@@ -1,0 +1,279 @@
+/*
+** roster.c - floor 4: the threads and processes that are alive
+*/
+#include "roster.h"
+#include "sys.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define PLACES    ((uint32_t)(MAX_THREADS + MAX_PROCESSES))
+#define NO_PLACE  UINT32_MAX
+
+struct roster {
+  struct block head;                   /* KIND_RAW; lives as long as the arena */
+  struct guard guard;                  /* RANK_POOL: a task's guard may follow */
+  _Atomic uint32_t top;                /* R1; grows only */
+  uint32_t hint;                       /* where a free place may be */
+  struct block *_Atomic place[];
+};
+
+static struct roster *roster;          /* constant after init, the same in all processes */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
+static struct life *lives;
+static int nlives;
+static struct life *inherited;         /* of a forked child alone: the parent's */
+
+static void before_fork (void);
+static void in_parent (void);
+static void in_child (void);
+
+/* {=== the roster ===} */
+
+/* Under the guard. */
+static uint32_t free_place (void) {
+  uint32_t top = load_relaxed(&roster->top);
+  for (uint32_t i = roster->hint; i < top; i++)
+    if (load_relaxed(&roster->place[i]) == NULL)
+      return i;
+  for (uint32_t i = 0; i < roster->hint && i < top; i++)
+    if (load_relaxed(&roster->place[i]) == NULL)
+      return i;
+  if (top >= PLACES)
+    return NO_PLACE;
+  store_relaxed(&roster->place[top], NULL);
+  kill_order();
+  store_relaxed(&roster->top, top + 1);
+  return top;
+}
+
+static uint32_t enlist (struct block *task) {
+  guard_lock(&roster->guard);
+  uint32_t i = free_place();
+  if (i != NO_PLACE) {
+    block_ref(&roster->place[i], task);
+    roster->hint = i + 1;
+  }
+  guard_unlock(&roster->guard);
+  return i;
+}
+
+/* The caller holds the task too, so nothing is destroyed under the guard. */
+static void strike (uint32_t i, struct block *task) {
+  guard_lock(&roster->guard);
+  if (load_relaxed(&roster->place[i]) == task) {
+    block_unref(&roster->place[i]);
+    if (i < roster->hint) roster->hint = i;
+  }
+  guard_unlock(&roster->guard);
+}
+
+void roster_add (struct block *task) {
+  enlist(task);
+}
+
+static bool alive (struct block *b) {
+  return b != NULL && !task_has_ended(task_state(task_of(b)))
+      && (load_relaxed(&task_of(b)->flags) & TASK_QUIET) == 0;
+}
+
+/* A message with room for 'n' references and no bytes, in the caller's hand. */
+static struct block *basket (uint32_t n) {
+  struct block *b = arena_alloc(sizeof(struct message) + n * sizeof(struct block *));
+  if (b == NULL)
+    return NULL;
+  struct message *m = (struct message *)(void *)b;
+  for (uint32_t i = 0; i < n; i++)
+    store_relaxed(&m->refs[i], NULL);
+  m->nrefs = n;
+  m->flags = 0;
+  m->length = 0;
+  block_ready(b, KIND_MESSAGE);
+  return b;
+}
+
+struct block *roster_list (uint32_t *n) {
+  uint32_t room = load_relaxed(&roster->top) + 16;
+  struct block *b = basket(room);
+  if (b == NULL)
+    return NULL;
+  struct message *m = (struct message *)(void *)b;
+  *n = 0;
+  guard_lock(&roster->guard);
+  for (uint32_t i = 0; i < load_relaxed(&roster->top) && *n < room; i++) {
+    struct block *task = load_relaxed(&roster->place[i]);
+    if (alive(task))
+      block_ref(&m->refs[(*n)++], task);
+  }
+  guard_unlock(&roster->guard);
+  return b;
+}
+
+static bool gone (uint32_t process, uint32_t generation) {
+  return load_acquire(&process_at(process)->generation) != generation;
+}
+
+/* Its process has ended; of a process, its parent too, whose keeper would tell. */
+static bool orphaned (struct task *t) {
+  return t->process_generation != 0 && gone(t->process, t->process_generation)
+      && (t->head.kind != KIND_PROCESS || gone(t->home, t->home_generation));
+}
+
+bool roster_find_dead (uint32_t *slot) {
+  struct block *found = NULL;
+  struct message *m;
+  struct block *b = basket(1);
+  if (b == NULL)
+    return false;
+  m = (struct message *)(void *)b;
+  guard_lock(&roster->guard);
+  for (uint32_t i = 0; i < load_relaxed(&roster->top) && found == NULL; i++) {
+    struct block *task = load_relaxed(&roster->place[i]);
+    if (task != NULL && orphaned(task_of(task))) {
+      block_ref(&m->refs[0], found = task);
+      block_unref(&roster->place[i]);
+    }
+  }
+  guard_unlock(&roster->guard);
+  bool got = found != NULL && (*slot = handle_new(found)) != UINT32_MAX;
+  message_drop(b);
+  return got;
+}
+
+void roster_open (void) {
+  struct block *b = arena_alloc(sizeof(struct roster) + PLACES * sizeof(struct block *));
+  if (b == NULL)
+    abort();  /* 300 KB of an arena that was just made */
+  roster = (struct roster *)(void *)b;
+  guard_init(&roster->guard, RANK_POOL, KIND_RAW);
+  store_relaxed(&roster->top, 0);
+  roster->hint = 0;
+  arena_settle(b);
+  pthread_atfork(before_fork, in_parent, in_child);
+}
+
+/* {=== the lives of this process ===} */
+
+struct life *life_begin (struct block *task) {
+  struct life *l = calloc(1, sizeof *l);
+  if (l == NULL)
+    return NULL;
+  l->task = task_of(task);
+  l->pins = 1;
+  l->slot = handle_new(task);
+  if (l->slot == UINT32_MAX) {
+    free(l);
+    return NULL;
+  }
+  l->place = enlist(task);
+  if (l->place == NO_PLACE) {
+    handle_drop(l->slot);
+    free(l);
+    return NULL;
+  }
+  pthread_mutex_lock(&lock);
+  l->next = lives;
+  if (lives != NULL) lives->prev = l;
+  lives = l;
+  nlives++;
+  pthread_mutex_unlock(&lock);
+  return l;
+}
+
+void life_retire (struct life *l) {
+  if (l->place != NO_PLACE)
+    strike(l->place, &l->task->head);
+  l->place = NO_PLACE;
+}
+
+/* Not under the mutex: a fork holds the handles' mutex when it takes ours. */
+static void life_free (struct life *l) {
+  handle_drop(l->slot);
+  free(l);
+}
+
+void life_unpin (struct life *l) {
+  pthread_mutex_lock(&lock);
+  bool last = --l->pins == 0;
+  pthread_mutex_unlock(&lock);
+  if (last)
+    life_free(l);
+}
+
+void life_end (struct life *l) {
+  life_retire(l);
+  pthread_mutex_lock(&lock);
+  if (l->prev != NULL) l->prev->next = l->next;
+  else lives = l->next;
+  if (l->next != NULL) l->next->prev = l->prev;
+  nlives--;
+  bool last = --l->pins == 0;
+  pthread_mutex_unlock(&lock);
+  if (last)
+    life_free(l);
+}
+
+static bool fits (struct life *l, uint32_t group, bool daemon) {
+  bool its = (load_relaxed(&l->task->flags) & TASK_DAEMON) != 0;
+  return its == daemon && (group == 0 || l->task->group == group)
+      && !task_has_ended(task_state(l->task));
+}
+
+struct life *life_find (uint32_t group, bool daemon) {
+  pthread_mutex_lock(&lock);
+  struct life *l = lives;
+  while (l != NULL && !fits(l, group, daemon))
+    l = l->next;
+  if (l != NULL)
+    l->pins++;
+  pthread_mutex_unlock(&lock);
+  return l;
+}
+
+/* The pinned ones stay in the list or have left it, but are not freed. */
+void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ctx),
+                void *ctx) {
+  pthread_mutex_lock(&lock);
+  int n = 0;
+  struct life **all = malloc((size_t)(nlives + 1) * sizeof *all);
+  for (struct life *l = lives; l != NULL && all != NULL; l = l->next) {
+    if (fits(l, group, daemon)) {
+      l->pins++;
+      all[n++] = l;
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  for (int i = 0; i < n; i++) {
+    f(all[i]->task, ctx);
+    life_unpin(all[i]);
+  }
+  free(all);
+}
+
+int life_count (void) {
+  pthread_mutex_lock(&lock);
+  int n = nlives;
+  pthread_mutex_unlock(&lock);
+  return n;
+}
+
+/* {=== fork ===} */
+
+static void before_fork (void) { pthread_mutex_lock(&lock); }
+static void in_parent (void) { pthread_mutex_unlock(&lock); }
+
+static void in_child (void) {
+  inherited = lives;
+  lives = NULL;
+  nlives = 0;
+  pthread_mutex_unlock(&lock);
+}
+
+void roster_child (void) {
+  while (inherited != NULL) {
+    struct life *l = inherited;
+    inherited = l->next;
+    life_free(l);
+  }
+}

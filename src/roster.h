@@ -1,0 +1,57 @@
+/*
+** roster.h - floor 4: the threads and processes that are alive
+**
+** Two lists of tasks (KIND_THREAD, KIND_PROCESS):
+**
+** - The roster, in the arena: all of the program, for conc.list_alive and for
+**   finding those whose process died. Each place counts one reference. Guarded
+**   by its guard; a place changes by block_ref and block_unref alone.
+**     R1  Places below 'top' are NULL or counted; those above mean nothing.
+** - The lives of this process, in its own memory: what its end waits for.
+**   Guarded by the mutex of roster.c, held over a fork; the child starts with
+**   none. A pinned life is not freed.
+*/
+#ifndef CONC_ROSTER_H
+#define CONC_ROSTER_H
+
+#include "task.h"
+
+struct life {
+  struct life *next, *prev;      /* guarded by the mutex */
+  struct task *task;             /* constant; counted by 'slot' */
+  uint32_t slot;                 /* handle; constant */
+  uint32_t place;                /* in the roster; constant */
+  uint32_t pins;                 /* guarded by the mutex: 1, and 1 a pin */
+};
+
+/* A task begins its life here; it is in somebody's hand or handle. NULL: full. */
+struct life *life_begin (struct block *task);
+/* It is out of the roster (once more: nothing). Before the task is finished. */
+void life_retire (struct life *l);
+/* It has ended: out of the list, and freed with the last pin. */
+void life_end (struct life *l);
+void life_unpin (struct life *l);
+
+/* A life of this process that has not ended, pinned; NULL: none. 'group' 0: any. */
+struct life *life_find (uint32_t group, bool daemon);
+/* Pins each that has not ended and calls f. */
+void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ctx),
+                void *ctx);
+int life_count (void);
+
+/* The places of those alive, each counted in refs[] of a message in the caller's
+   hand, the first 'n' of them; NULL: full. */
+struct block *roster_list (uint32_t *n);
+/*
+** One task whose process has ended: out of the roster, with a handle in *slot.
+** False: there is none.
+*/
+bool roster_find_dead (uint32_t *slot);
+/* Puts a task there that has no life here: the main thread's. */
+void roster_add (struct block *task);
+
+void roster_open (void);
+/* In a forked child: lets go of what was the parent's. */
+void roster_child (void);
+
+#endif

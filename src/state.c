@@ -1,0 +1,417 @@
+/*
+** state.c - floor 4: lua_States made ahead, truly reset and used again
+**
+** Coroutines. Lua tells its allocator when it makes a coroutine (osize is
+** LUA_TTHREAD), and how large that is; so the allocator keeps a table of those
+** that live. Whoever cancels a thread must reach them all (poke.c), from a
+** signal handler that may come between any two instructions of the allocator:
+**   C1  A table is published by one store of 'table', whole; a slot changes by
+**       one store. The handler runs on the thread that changes them.
+**   C2  A coroutine's block is cleared before it gets into the table: to set a
+**       hook in one that is not yet begun touches no stray pointer.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "state.h"
+#include "sys.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define REGION_SIZE   ((size_t)256 * 1024)
+#define ROOM          ((size_t)64 * 1024)    /* left for the state's own use */
+#define KEEP          64                     /* free states kept, at most */
+#define ALIGN         16
+
+/* {=== the table of coroutines ===} */
+
+struct cotable {
+  size_t mask;                       /* constant; slots - 1 */
+  void *_Atomic slot[];              /* NULL: free; GONE: was used */
+};
+#define GONE  ((void *)(uintptr_t)1)
+
+struct coroutines {
+  struct cotable *_Atomic table;     /* C1 */
+  size_t used;                       /* slots that are not NULL */
+  size_t live;
+};
+
+static size_t coroutine_size;        /* of the block of one; constant after init */
+
+static size_t slot_of (const struct cotable *t, const void *p) {
+  return ((size_t)(uintptr_t)p >> 4) * (size_t)0x9E3779B97F4A7C15u >> 20 & t->mask;
+}
+
+static void put_in (struct cotable *t, void *p) {
+  size_t i = slot_of(t, p);
+  while (load_relaxed(&t->slot[i]) != NULL)
+    i = (i + 1) & t->mask;
+  store_relaxed(&t->slot[i], p);
+}
+
+static bool cos_grow (struct coroutines *c) {
+  struct cotable *old = load_relaxed(&c->table);
+  size_t n = 16;
+  while (n < c->live * 4) n *= 2;
+  struct cotable *t = calloc(1, sizeof *t + n * sizeof t->slot[0]);
+  if (t == NULL)
+    return false;
+  t->mask = n - 1;
+  for (size_t i = 0; old != NULL && i <= old->mask; i++) {
+    void *p = load_relaxed(&old->slot[i]);
+    if (p != NULL && p != GONE)
+      put_in(t, p);
+  }
+  kill_order();
+  store_relaxed(&c->table, t);
+  c->used = c->live;
+  free(old);
+  return true;
+}
+
+static bool cos_add (struct coroutines *c, void *p) {
+  struct cotable *t = load_relaxed(&c->table);
+  if ((t == NULL || (c->used + 1) * 2 > t->mask) && !cos_grow(c))
+    return false;
+  put_in(load_relaxed(&c->table), p);
+  c->used++;
+  c->live++;
+  return true;
+}
+
+static void cos_remove (struct coroutines *c, void *p) {
+  struct cotable *t = load_relaxed(&c->table);
+  if (t == NULL)
+    return;
+  for (size_t i = slot_of(t, p); ; i = (i + 1) & t->mask) {
+    void *q = load_relaxed(&t->slot[i]);
+    if (q == NULL)
+      return;
+    if (q == p) {
+      store_relaxed(&t->slot[i], GONE);
+      c->live--;
+      return;
+    }
+  }
+}
+
+static void cos_clear (struct coroutines *c) {
+  struct cotable *t = load_relaxed(&c->table);
+  store_relaxed(&c->table, NULL);
+  kill_order();
+  free(t);
+  c->used = c->live = 0;
+}
+
+/* {=== allocators ===} */
+
+struct state {
+  lua_State *L;
+  struct state *next;          /* in the free list */
+  char *base, *limit;          /* the region; constant */
+  char *top;                   /* next free byte of it */
+  char *image;                 /* what [base, base + image_size) was */
+  size_t image_size;
+  uint32_t group;
+  struct coroutines cos;
+};
+
+static bool in_region (const struct state *s, const void *p) {
+  return (const char *)p >= s->base && (const char *)p < s->limit;
+}
+
+static void *region_alloc (struct state *s, size_t size) {
+  size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+  if ((size_t)(s->limit - s->top) < size)
+    return NULL;
+  void *p = s->top;
+  s->top += size;
+  return p;
+}
+
+static void *fresh (struct state *s, size_t tag, size_t size) {
+  void *p = region_alloc(s, size);
+  if (p == NULL)
+    p = malloc(size);
+  if (tag == LUA_TTHREAD && p != NULL) {
+    memset(p, 0, size);
+    if (!cos_add(&s->cos, p)) {
+      if (!in_region(s, p)) free(p);
+      return NULL;
+    }
+  }
+  return p;
+}
+
+static void drop (struct state *s, void *p, size_t size) {
+  if (size == coroutine_size)
+    cos_remove(&s->cos, p);
+  if (!in_region(s, p))
+    free(p);
+}
+
+/* The lua_Alloc of our states. */
+static void *state_alloc (void *ud, void *p, size_t osize, size_t nsize) {
+  struct state *s = ud;
+  if (p == NULL)
+    return nsize != 0 ? fresh(s, osize, nsize) : NULL;
+  if (nsize == 0) {
+    drop(s, p, osize);
+    return NULL;
+  }
+  if (!in_region(s, p))
+    return realloc(p, nsize);
+  if (nsize <= osize)
+    return p;
+  void *q = region_alloc(s, nsize);
+  if (q == NULL) q = malloc(nsize);
+  if (q != NULL) memcpy(q, p, osize);
+  return q;
+}
+
+/* Tells how large the block of a coroutine is. */
+static void *probe_alloc (void *ud, void *p, size_t osize, size_t nsize) {
+  (void)ud;
+  if (p == NULL && osize == LUA_TTHREAD && nsize != 0)
+    coroutine_size = nsize;
+  if (nsize == 0) {
+    free(p);
+    return NULL;
+  }
+  return realloc(p, nsize);
+}
+
+/* {=== making and resetting ===} */
+
+static lua_CFunction maker;                                /* constant after init */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
+static struct state *free_states;
+static int free_count;
+
+static int panic (lua_State *L) {
+  const char *msg = lua_tostring(L, -1);
+  lua_writestringerror("PANIC: unprotected error in call to Lua API (%s)\n",
+                       msg != NULL ? msg : "error object is not a string");
+  return 0;
+}
+
+/* Warnings as luaL_newstate has them: off until '@on'. */
+static void warn_off (void *ud, const char *msg, int tocont);
+static void warn_on (void *ud, const char *msg, int tocont);
+
+static bool control (lua_State *L, const char *msg, int tocont) {
+  if (tocont || *msg++ != '@')
+    return false;
+  if (strcmp(msg, "off") == 0)
+    lua_setwarnf(L, warn_off, L);
+  else if (strcmp(msg, "on") == 0)
+    lua_setwarnf(L, warn_on, L);
+  return true;
+}
+
+static void warn_off (void *ud, const char *msg, int tocont) {
+  control(ud, msg, tocont);
+}
+
+static void warn_more (void *ud, const char *msg, int tocont) {
+  lua_writestringerror("%s", msg);
+  if (!tocont) {
+    lua_writestringerror("%s", "\n");
+    lua_setwarnf(ud, warn_on, ud);
+  }
+}
+
+static void warn_on (void *ud, const char *msg, int tocont) {
+  if (control(ud, msg, tocont))
+    return;
+  lua_writestringerror("%s", "Lua warning: ");
+  lua_setwarnf(ud, warn_more, ud);
+  warn_more(ud, msg, tocont);
+}
+
+static void state_free (struct state *s) {
+  cos_clear(&s->cos);
+  if (s->base != NULL)
+    munmap(s->base, REGION_SIZE);
+  free(s->image);
+  free(s);
+}
+
+/* Opens the libraries with the whole region as room, then takes the image. */
+static bool furnish (struct state *s) {
+  s->limit = s->base + REGION_SIZE;
+  s->L = lua_newstate(state_alloc, s);
+  if (s->L == NULL)
+    return false;
+  lua_atpanic(s->L, panic);
+  lua_setwarnf(s->L, warn_off, s->L);
+  lua_pushcfunction(s->L, maker);
+  if (lua_pcall(s->L, 0, 0, 0) != LUA_OK || !in_region(s, s->top)) {
+    lua_close(s->L);
+    return false;
+  }
+  lua_settop(s->L, 0);
+  s->image_size = (size_t)(s->top - s->base);
+  if ((size_t)(s->limit - s->top) > ROOM)
+    s->limit = s->top + ROOM;
+  s->image = malloc(s->image_size);
+  if (s->image == NULL) {
+    lua_close(s->L);
+    return false;
+  }
+  memcpy(s->image, s->base, s->image_size);
+  return true;
+}
+
+static struct state *state_new (void) {
+  struct state *s = calloc(1, sizeof *s);
+  if (s == NULL)
+    return NULL;
+  void *at = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) {
+    free(s);
+    return NULL;
+  }
+  s->base = s->top = at;
+  if (!furnish(s)) {
+    state_free(s);
+    return NULL;
+  }
+  return s;
+}
+
+static struct state *ours (lua_State *L) {
+  void *ud;
+  return lua_getallocf(L, &ud) == state_alloc ? ud : NULL;
+}
+
+/* math.randomseed(x, y): a state's generator is part of its image. */
+static int seed_anew (lua_State *L) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)sys_entropy());
+  lua_pushinteger(L, (lua_Integer)sys_entropy());
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+lua_State *state_take (uint32_t group) {
+  pthread_mutex_lock(&lock);
+  struct state *s = free_states;
+  if (s != NULL) {
+    free_states = s->next;
+    free_count--;
+  }
+  pthread_mutex_unlock(&lock);
+  if (s == NULL && (s = state_new()) == NULL)
+    return NULL;
+  s->group = group;
+  lua_pushcfunction(s->L, seed_anew);
+  lua_pcall(s->L, 0, 0, 0);
+  lua_settop(s->L, 0);
+  return s->L;
+}
+
+void state_give (lua_State *L) {
+  struct state *s = ours(L);
+  lua_close(s->L);
+  cos_clear(&s->cos);
+  memcpy(s->base, s->image, s->image_size);
+  s->top = s->base + s->image_size;
+  pthread_mutex_lock(&lock);
+  bool keep = free_count < KEEP;
+  if (keep) {
+    s->next = free_states;
+    free_states = s;
+    free_count++;
+  }
+  pthread_mutex_unlock(&lock);
+  if (!keep)
+    state_free(s);
+}
+
+bool state_ours (lua_State *L) {
+  return ours(L) != NULL;
+}
+
+uint32_t state_group (lua_State *L) {
+  struct state *s = ours(L);
+  return s != NULL ? s->group : 0;
+}
+
+/* {=== coroutines of any state ===} */
+
+/* In front of another's allocator: notes the coroutines made from now on. */
+struct watch {
+  lua_Alloc alloc;
+  void *ud;
+  struct coroutines cos;
+};
+
+static void *watch_alloc (void *ud, void *p, size_t osize, size_t nsize) {
+  struct watch *w = ud;
+  if (p != NULL && nsize == 0 && osize == coroutine_size)
+    cos_remove(&w->cos, p);
+  void *q = w->alloc(w->ud, p, osize, nsize);
+  if (p == NULL && q != NULL && osize == LUA_TTHREAD && nsize == coroutine_size) {
+    memset(q, 0, nsize);
+    if (!cos_add(&w->cos, q)) {
+      w->alloc(w->ud, q, nsize, 0);
+      return NULL;
+    }
+  }
+  return q;
+}
+
+/* For a forked child, which never closes that state. */
+bool state_watch (lua_State *L) {
+  void *ud;
+  lua_Alloc f = lua_getallocf(L, &ud);
+  if (f == state_alloc || f == watch_alloc)
+    return true;
+  struct watch *w = calloc(1, sizeof *w);
+  if (w == NULL)
+    return false;
+  w->alloc = f;
+  w->ud = ud;
+  lua_setallocf(L, watch_alloc, w);
+  return true;
+}
+
+void state_each (lua_State *L, void (*f) (lua_State *co, void *ctx), void *ctx) {
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  struct coroutines *c = (alloc == state_alloc) ? &((struct state *)ud)->cos
+                       : (alloc == watch_alloc) ? &((struct watch *)ud)->cos : NULL;
+  struct cotable *t = (c != NULL) ? load_relaxed(&c->table) : NULL;
+  for (size_t i = 0; t != NULL && i <= t->mask; i++) {
+    char *p = load_relaxed(&t->slot[i]);
+    if (p != NULL && (void *)p != GONE)
+      f((lua_State *)(void *)(p + LUA_EXTRASPACE), ctx);
+  }
+}
+
+/* {=== load and fork ===} */
+
+static void before_fork (void) { pthread_mutex_lock(&lock); }
+static void after_fork (void) { pthread_mutex_unlock(&lock); }
+
+void state_set_maker (lua_CFunction f) {
+  maker = f;
+}
+
+void state_open (void) {
+  lua_State *L = lua_newstate(probe_alloc, NULL);
+  if (L != NULL) {
+    lua_newthread(L);
+    lua_close(L);
+  }
+  pthread_atfork(before_fork, after_fork, after_fork);
+}

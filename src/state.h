@@ -1,0 +1,54 @@
+/*
+** state.h - floor 4: lua_States made ahead, truly reset and used again
+**
+** Building a state with its libraries is nearly all that a thread costs. So a
+** state's heap begins in a region of its own:
+**
+**   region  [ libraries as opened ............ | room ............. ]
+**   image   [ copy of the first part, byte for byte ]
+**
+** While the state is made, its blocks come from the region one after the other;
+** then the image is taken. Later blocks come from the room and, when that is
+** used up, from malloc. state_give closes the state (lua_close: finalizers run,
+** malloc's blocks are freed) and copies the image back: what the next one
+** gets is bit for bit a state whose libraries have just been opened, and
+** nothing that the last one did can be seen in it. Pointers in the image point
+** into the region itself or at code, so it fits no other region.
+**
+**   free --state_take--> in use --state_give--> free
+**
+** Of one process: the list of free states is guarded by a mutex that is held
+** over a fork; a forked child goes on with its copies of them.
+** A state in use belongs to the thread that runs it.
+*/
+#ifndef CONC_STATE_H
+#define CONC_STATE_H
+
+#include <lua.h>
+#include "ground.h"
+
+struct coroutines;
+
+void state_open (void);                   /* at load */
+/* What opens the libraries of a fresh state, before its image is taken; a
+   program must then find it as it would find a new one. Set once. */
+void state_set_maker (lua_CFunction maker);
+
+/* A fresh state with its libraries; NULL: not enough memory. Raises nothing. */
+lua_State *state_take (uint32_t group);
+/* Ends and resets it: finalizers run, in the calling thread, before it returns. */
+void state_give (lua_State *L);
+
+/* Is L a thread of a state of ours? Its group then (0 while it is made). */
+bool state_ours (lua_State *L);
+uint32_t state_group (lua_State *L);
+
+/*
+** The coroutines that live in the state of L, as far as they are known: all of
+** them in states of our own, those made since state_watch in others.
+** state_each may run in a signal handler of the thread that runs L.
+*/
+bool state_watch (lua_State *L);
+void state_each (lua_State *L, void (*f) (lua_State *co, void *ctx), void *ctx);
+
+#endif

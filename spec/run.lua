@@ -20,7 +20,7 @@ local slow = tonumber(os.getenv("TEST_SLOW")) or 1
 local filter = os.getenv("FILTER") or ""
 local preload = os.getenv("TEST_PRELOAD") or ""
 local before = os.getenv("TEST_COMMAND") or ""
-local reports = os.getenv("TEST_REPORTS")
+local reports = os.getenv("TEST_REPORTS") or ""
 
 local function quote(s)
   return "'" .. s:gsub("'", "'\\''") .. "'"
@@ -63,7 +63,7 @@ end
 -- The lines of all sanitizer reports since the last call; the files go.
 local function take_reports()
   local all = {}
-  if not reports then return all end
+  if reports == "" then return all end
   local list = io.popen("ls " .. quote(reports) .. ".* 2>/dev/null")
   for path in list:lines() do
     table.move(lines_of(path), 1, 60, #all + 1, all)

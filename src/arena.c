@@ -200,6 +200,17 @@ static bool in_use (struct block *b) {
   return b->class == PAGE_BLOCK ? pages_used(b) : slab_used(b);
 }
 
+/* Is b a part of another block in that hand, which will take it along? */
+static bool part_of_another (struct thread_record *dead, struct block *b) {
+  for (int i = 0; i < HELD_MAX; i++) {
+    struct block *other = load_relaxed(&dead->held[i]);
+    if (other != NULL && other != b && in_use(other)
+        && block_ops(other)->owns != NULL && block_ops(other)->owns(other, b))
+      return true;
+  }
+  return false;
+}
+
 static bool to_be_destroyed (struct thread_record *dead, struct block *b) {
   if (!in_use(b) || load_relaxed(&b->refs) > 0 || held_elsewhere(dead, b))
     return false;
@@ -209,6 +220,11 @@ static bool to_be_destroyed (struct thread_record *dead, struct block *b) {
 
 /* Under the sweep guard; the guards that 'dead' held are free and repaired. */
 void arena_sweep_hands (struct thread_record *dead) {
+  for (int i = 0; i < HELD_MAX; i++) {  /* parts first: then only wholes are left */
+    struct block *b = load_relaxed(&dead->held[i]);
+    if (b != NULL && in_use(b) && part_of_another(dead, b))
+      store_relaxed(&dead->held[i], NULL);
+  }
   for (int i = 0; i < HELD_MAX; i++) {
     struct block *b = load_relaxed(&dead->held[i]);
     if (b == NULL)

@@ -42,6 +42,8 @@ enum kind {
   KIND_HANDLES,      /* places of a process's handles (record.c) */
   KIND_CODE,         /* the bytecode of a function, shared by messages */
   KIND_SEGMENT,      /* a piece of a container */
+  KIND_BUNDLE,       /* many parcels in one block (bundle.h) */
+  KIND_CREW,         /* a pool's workings, behind its front (pool.h) */
   /* what Lua sees: KIND_LOCK and above have handles */
   KIND_LOCK, KIND_RLOCK, KIND_RWLOCK, KIND_SEMAPHORE, KIND_CONDITION,
   KIND_EVENT, KIND_BARRIER,
@@ -78,6 +80,8 @@ struct kind_ops {
   /* Where it was made ("app.lua:12"; "": not known), for the stories of
      deadlocks. NULL: the kind does not note it. */
   const char *(*made) (struct block *b);
+  /* Both found in one dead hand: is b already a part of 'container'? NULL: never. */
+  bool (*owns) (struct block *container, struct block *b);
 };
 void arena_kind (enum kind kind, const struct kind_ops *ops);   /* at load */
 const struct kind_ops *block_ops (const struct block *b);

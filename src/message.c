@@ -2,6 +2,7 @@
 ** message.c - floor 3: encoded values in shared memory
 */
 #include "message.h"
+#include "bundle.h"
 
 #include <string.h>
 
@@ -53,7 +54,14 @@ void message_drop (struct block *b) {
   block_destroy(b);
 }
 
+/* In a dead hand: the entry of a bundle may count already. */
+static bool message_placed (struct block *b) {
+  return b->next != NULL && b->next->kind == KIND_BUNDLE && bundle_has(b->next, b);
+}
+
 void message_open (void) {
-  static const struct kind_ops ops = { .name = NULL, .destroy = message_destroy };
+  static const struct kind_ops ops = {
+    .name = NULL, .destroy = message_destroy, .placed = message_placed
+  };
   arena_kind(KIND_MESSAGE, &ops);
 }

@@ -20,6 +20,7 @@ struct block *task_new (enum kind kind, const char *name) {
   guard_init(&t->guard, RANK_OBJECT, (int)kind);
   t->id = record_new_id();
   t->home = process_mine()->index;
+  t->home_generation = load_relaxed(&process_mine()->generation);
   store_relaxed(&t->exitcode, NO_EXITCODE);
   if (name != NULL)
     snprintf(t->name, sizeof t->name, "%s", name);
@@ -41,6 +42,7 @@ static void task_destroy (struct block *b) {
   struct task *t = task_of(b);
   drop_message(&t->call);
   drop_message(&t->outcome);
+  drop_message(&t->items);
   block_unref(&t->pool);
 }
 
@@ -53,6 +55,22 @@ static void task_repair (struct guard *g, struct thread_record *dead) {
     store_relaxed(&t->outcome, NULL);      /* still the dead one's */
   else if (outcome != NULL)
     arena_settle_dead(dead, outcome);
+  if (load_relaxed(&t->items) != NULL)
+    arena_settle_dead(dead, load_relaxed(&t->items));
+}
+
+static bool task_owns (struct block *container, struct block *b) {
+  struct task *t = task_of(container);
+  return load_relaxed(&t->call) == b || load_relaxed(&t->outcome) == b
+      || load_relaxed(&t->items) == b;
+}
+
+void task_keep (struct task *t, struct block *_Atomic *place, struct block *b) {
+  guard_lock(&t->guard);
+  store_release(place, b);
+  kill_order();
+  arena_settle(b);
+  guard_unlock(&t->guard);
 }
 
 bool task_flag (struct task *t, uint32_t flag) {
@@ -116,45 +134,69 @@ static thread_key task_holder (struct block *b, int i) {
 }
 
 /* Its runner's life has ended and it did not: who runs tasks says what then. */
-static void lost (struct task *t) {
+static void look_after (struct task *t) {
   if (task_lost != NULL)
     task_lost(t);
-  else {
+  else if (task_state(t) == TASK_RUNNING) {
     task_flag(t, TASK_DIED);
     task_finish(t, TASK_FAILED, NULL);
   }
 }
 
-/* One stretch of waiting; true: its runner was found dead. */
+static bool needs_look (struct task *t) {
+  return load_relaxed(&t->state) == TASK_RUNNING
+       ? record_look(load_relaxed(&t->runner))
+       : load_relaxed(&t->pool) != NULL;
+}
+
+/* One stretch of waiting; true: somebody should look after the task. */
 static bool wait_once (struct task *t, deadline until, int *rc) {
   struct wait w;
-  bool dead = false;
+  bool look = false;
   wait_init(&w, &t->ended, &t->guard, until, &t->head, "join");
   w.links = true;
   guard_lock(&t->guard);
-  while (!task_has_ended(load_relaxed(&t->state)) && *rc == CONC_OK && !dead) {
-    if (w.look > 0 && load_relaxed(&t->state) == TASK_RUNNING)
-      dead = record_look(load_relaxed(&t->runner));
-    if (!dead)
-      *rc = wait_sleep(&w);
+  while (!task_has_ended(load_relaxed(&t->state)) && *rc == CONC_OK && !look) {
+    *rc = wait_sleep(&w);
+    look = w.look > LOOK_MIN && !task_has_ended(load_relaxed(&t->state))
+        && *rc == CONC_OK && needs_look(t);
   }
   if (task_has_ended(load_relaxed(&t->state)))
     *rc = CONC_OK;
   wait_end(&w);
   guard_unlock(&t->guard);
-  return dead;
+  return look;
+}
+
+int task_wait_plain (struct task *t, deadline until) {
+  int rc = CONC_OK;
+  while (wait_once(t, until, &rc))
+    look_after(t);
+  return rc;
 }
 
 int task_wait (struct task *t, deadline until) {
-  int rc = CONC_OK;
   if (task_has_ended(task_state(t)))
     return CONC_OK;
-  if (task_help != NULL && (rc = task_help(t, until)) != CONC_MISUSE)
-    return rc;
-  rc = CONC_OK;
-  while (wait_once(t, until, &rc))
-    lost(t);
-  return rc;
+  if (task_help != NULL) {
+    int rc = task_help(t, until);
+    if (rc != CONC_MISUSE)
+      return rc;
+  }
+  return task_wait_plain(t, until);
+}
+
+bool task_again (struct task *t) {
+  guard_lock(&t->guard);
+  bool again = load_relaxed(&t->state) == TASK_RUNNING;
+  if (again) {
+    t->tries++;
+    store_relaxed(&t->runner, 0);
+    kill_order();
+    store_release(&t->state, TASK_PENDING);
+  }
+  guard_unlock(&t->guard);
+  return again;
 }
 
 void task_open (void) {
@@ -163,7 +205,8 @@ void task_open (void) {
   static const char *const names[3] = { "future", "thread", "process" };
   for (int i = 0; i < 3; i++) {
     ops[i] = (struct kind_ops){ .name = names[i], .destroy = task_destroy,
-                                .holder = task_holder, .repair = task_repair };
+                                .holder = task_holder, .repair = task_repair,
+                                .owns = task_owns };
     arena_kind(kinds[i], &ops[i]);
   }
 }

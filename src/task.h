@@ -36,6 +36,9 @@ enum task_flags {
   TASK_REPORTED   = 8,    /* its unasked error was printed */
   TASK_TIMER      = 16,
   TASK_QUIET      = 32,   /* the library's own: neither listed nor reported */
+  TASK_CHUNK      = 128,  /* 'call' is a bundle: function, then items */
+  TASK_FIRST      = 512,  /* a chunk that stops at its first error */
+  TASK_LATE       = 256,  /* stopped for taking longer than its timeout */
   TASK_DIED       = 64    /* its process was killed, or left by os.exit */
 };
 
@@ -47,14 +50,20 @@ struct task {
   struct gate ended;               /* who waits for its end */
   struct block *_Atomic call;      /* message: function, arguments; owned */
   struct block *_Atomic outcome;   /* message: results, or error and traceback; owned */
-  struct block *_Atomic pool;      /* counted; NULL: none */
-  struct block *_Atomic next;      /* the pool's run queue; guarded by the pool */
+  struct block *_Atomic items;     /* bundle: the results of a chunk so far; owned,
+                                      written by the runner alone */
+  struct block *_Atomic pool;      /* its crew (pool.h), counted; NULL: none */
+  struct block *_Atomic next;      /* the run queue's; guarded by the crew */
+  struct block *_Atomic self;      /* the run queue's count; guarded by the crew */
   _Atomic thread_key runner;       /* T3 */
   uint64_t id;                     /* constant after init */
   uint32_t process;                /* index: where it runs (thread) or what it is (process) */
   uint32_t process_generation;
   uint32_t home;                   /* index of the process that made it; constant */
-  uint32_t tries;                  /* the pool's */
+  uint32_t home_generation;
+  uint32_t tries;                  /* times its runner died; the crew's manager */
+  uint32_t nitems;                 /* of a chunk; 0: a plain call; constant */
+  _Atomic uint32_t ngood, nfailed; /* of these, so far; written by the runner */
   _Atomic int32_t pid;             /* of a process; 0 else */
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
   _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound */
@@ -72,6 +81,8 @@ static inline struct task *task_of (struct block *b) {
 static inline uint32_t task_state (struct task *t) {
   return load_acquire(&t->state);
 }
+/* A block in hand becomes the task's call or items. */
+void task_keep (struct task *t, struct block *_Atomic *place, struct block *b);
 bool task_flag (struct task *t, uint32_t flag);    /* sets; was it set before? */
 /* PENDING -> RUNNING by the caller; false: cancelled, or claimed by another. */
 bool task_claim (struct task *t);
@@ -85,13 +96,18 @@ bool task_finish (struct task *t, enum task_state state, struct block *outcome);
 bool task_cancel (struct task *t);
 /* Until it has ended: CONC_OK, CONC_TIMEOUT, CONC_CANCELLED, ..., CONC_DEADLOCK. */
 int task_wait (struct task *t, deadline until);
+/* The same, without the help of floor 5: only waits. */
+int task_wait_plain (struct task *t, deadline until);
+/* RUNNING -> PENDING: its runner died, and it may run again. */
+bool task_again (struct task *t);
 void task_open (void);
 
 /* Floors 4 and 5 add how a running one is poked and what waiting in a pool does. */
 extern void (*task_poke) (struct task *t);
 extern int (*task_help) (struct task *t, deadline until);   /* CONC_MISUSE: wait plainly */
 
-/* RUNNING, but its runner died: finish it, or let it run again (retries). */
+/* RUNNING, but its runner died; or PENDING in a pool for a while: finish it, see
+   to it that somebody does, or find that all is well. */
 extern void (*task_lost) (struct task *t);
 
 #endif

@@ -1,0 +1,902 @@
+/*
+** pool.c - floor 5: run queue, workers, manager
+*/
+#include "pool.h"
+#include "sys.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+void (*pool_run_inline) (struct crew *c, struct task *t);
+
+static __thread struct crew *my_crew;
+static __thread uint32_t my_place;
+static __thread int inline_depth;     /* runs[inline_depth] is the innermost */
+static __thread char my_name[NAME_SIZE];
+
+struct crew *pool_current (uint32_t *i) {
+  if (i != NULL)
+    *i = my_place;
+  return my_crew;
+}
+
+/* {=== the run queue (under the guard) ===} */
+
+static void push_back (struct crew *c, struct task *t) {
+  struct block *last = load_relaxed(&c->last);
+  store_relaxed(&t->next, NULL);
+  kill_order();
+  if (last == NULL)
+    store_relaxed(&c->first, &t->head);
+  else
+    store_relaxed(&task_of(last)->next, &t->head);
+  kill_order();
+  store_relaxed(&c->last, &t->head);
+  c->queued++;
+}
+
+static void push_front (struct crew *c, struct task *t) {
+  store_relaxed(&t->next, load_relaxed(&c->first));
+  kill_order();
+  store_relaxed(&c->first, &t->head);
+  kill_order();
+  if (load_relaxed(&c->last) == NULL)
+    store_relaxed(&c->last, &t->head);
+  c->queued++;
+}
+
+/* The first task; its count goes from 'self' to 'place'. NULL: none. */
+static struct task *pop (struct crew *c, struct block *_Atomic *place) {
+  struct block *b = load_relaxed(&c->first);
+  if (b == NULL)
+    return NULL;
+  struct task *t = task_of(b);
+  struct block *next = load_relaxed(&t->next);
+  store_relaxed(&c->moving, place);
+  kill_order();
+  store_relaxed(place, b);
+  kill_order();
+  if (next == NULL)
+    store_relaxed(&c->last, NULL);
+  store_relaxed(&c->first, next);
+  kill_order();
+  store_relaxed(&t->self, NULL);
+  kill_order();
+  store_relaxed(&c->moving, NULL);
+  c->queued--;
+  return t;
+}
+
+static bool in_queue (struct crew *c, struct block *b) {
+  struct block *at = load_relaxed(&c->first);
+  while (at != NULL && at != b)
+    at = load_relaxed(&task_of(at)->next);
+  return at != NULL;
+}
+
+static bool working (struct pool_worker *w) {
+  uint32_t life = load_relaxed(&w->life);
+  return life == WORKER_STARTING || life == WORKER_LIVE;
+}
+
+/* Was its holder killed between taking a task and clearing 'self'? (A task that
+   is run inside a wait is counted in both, by block_ref, and stays queued.) */
+static void repair_move (struct crew *c, struct block *_Atomic *place) {
+  struct block *b = load_relaxed(place);
+  if (b == NULL || load_relaxed(&task_of(b)->self) != b
+      || load_relaxed(&c->moving) != place)
+    return;
+  if (in_queue(c, b))
+    store_relaxed(place, NULL);                /* not taken yet */
+  else
+    store_relaxed(&task_of(b)->self, NULL);
+}
+
+/* P1 and P2 after the death of a holder, of whichever process. */
+static void crew_repair (struct guard *g, struct thread_record *dead) {
+  struct crew *c = containerof(g, struct crew, guard);
+  struct block *last = NULL;
+  (void)dead;
+  c->queued = 0;
+  for (struct block *b = load_relaxed(&c->first); b != NULL;
+       b = load_relaxed(&task_of(b)->next)) {
+    if (load_relaxed(&task_of(b)->self) == NULL)  /* linked, not counted yet */
+      block_ref(&task_of(b)->self, b);
+    last = b;
+    c->queued++;
+  }
+  store_relaxed(&c->last, last);
+  c->live = c->blocked = 0;
+  for (uint32_t i = 0; i < c->places; i++) {
+    struct pool_worker *w = &c->workers[i];
+    for (int k = 0; k < POOL_DEPTH + 2; k++)
+      repair_move(c, &w->runs[k]);
+    c->live += working(w);
+    c->blocked += working(w) && load_relaxed(&w->blocked) > 0;
+  }
+  store_relaxed(&c->moving, NULL);
+  gate_repair(&c->work);
+  gate_repair(&c->news);
+  gate_repair(&c->room);
+  gate_repair(&c->bell);
+}
+
+/* {=== counts ===} */
+
+static uint32_t items_of (struct task *t) {
+  return t->nitems > 0 ? t->nitems : 1;
+}
+
+void pool_counts (struct crew *c, struct pool_counts *n) {
+  n->submitted = load_relaxed(&c->submitted);
+  n->done = load_relaxed(&c->done);
+  n->failed = load_relaxed(&c->failed);
+  n->restarted = load_relaxed(&c->restarted);
+  n->running = 0;
+  guard_lock(&c->guard);
+  for (uint32_t i = 0; i < c->places; i++)
+    n->running += working(&c->workers[i])
+               && load_relaxed(&c->workers[i].runs[0]) != NULL;
+  guard_unlock(&c->guard);
+}
+
+/* Every task passes here once, when it has ended. */
+static void count_end (struct crew *c, struct task *t) {
+  uint32_t n = items_of(t), bad = load_relaxed(&t->nfailed);
+  if (t->nitems == 0)
+    bad = task_state(t) != TASK_DONE;
+  else if (task_state(t) != TASK_DONE)
+    bad = n - load_relaxed(&t->ngood);
+  add_relaxed(&c->failed, bad);
+  add_relaxed(&c->done, n - bad);
+}
+
+/* {=== waking ===} */
+
+/* Another worker is wanted: there is work that none of the idle will take. */
+static bool wants_worker (struct crew *c) {
+  return c->queued > 0 && c->live < c->config.size + c->blocked
+      && c->live < c->places;
+}
+
+static thread_key pop_bell (struct crew *c) {
+  return gate_pop(&c->bell);
+}
+
+/* Somebody waits for any task to end. The commit of that end came before: the
+   fence pairs with the one in pool_wait_any. */
+static void tell_news (struct crew *c) {
+  fence_full();
+  if (gate_empty(&c->news))
+    return;
+  guard_lock(&c->guard);
+  gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
+}
+
+/* The task in 'place' is over for this worker. One that was not claimed by it
+   had been cancelled, or is run by another that counts it. */
+static void end_run (struct crew *c, struct block *_Atomic *place, bool claimed) {
+  struct task *t = task_of(load_relaxed(place));
+  if (claimed || load_relaxed(&t->begun) == 0)
+    count_end(c, t);
+  block_unref(place);
+  tell_news(c);
+}
+
+/* The calling worker waits for a task, or does no more. */
+static void worker_blocks (bool blocks) {
+  struct crew *c = my_crew;
+  if (c == NULL)
+    return;
+  guard_lock(&c->guard);
+  store_relaxed(&c->workers[my_place].blocked, blocks);
+  c->blocked += blocks ? 1u : -1u;
+  thread_key bell = blocks && wants_worker(c) ? pop_bell(c) : 0;
+  guard_unlock(&c->guard);
+  gate_ring(bell);
+}
+
+static bool scan_ended (struct block *const *tasks, size_t n, size_t *which) {
+  for (size_t i = 0; i < n; i++)
+    if (task_has_ended(task_state(task_of(tasks[i])))) {
+      *which = i;
+      return true;
+    }
+  return false;
+}
+
+/* Nobody works there any more: every count that it had is dropped. */
+static void crew_drain (struct crew *c) {
+  for (;;) {
+    guard_lock(&c->guard);
+    struct task *t = pop(c, &c->drain);
+    guard_unlock(&c->guard);
+    if (t == NULL)
+      break;
+    block_unref(&c->drain);
+  }
+  for (uint32_t i = 0; i < c->places; i++)
+    for (int k = 0; k < POOL_DEPTH + 2; k++)
+      block_unref(&c->workers[i].runs[k]);
+}
+
+/* {=== submitters ===} */
+
+static bool is_full (struct crew *c) {
+  return c->config.bound > 0 && c->queued >= c->config.bound;
+}
+
+/* A worker of the pool itself runs what is queued rather than wait for room. */
+static bool help_one (struct crew *c) {
+  struct block *_Atomic *place = &c->workers[my_place].runs[inline_depth + 1];
+  struct task *t = pop(c, place);
+  if (t == NULL)
+    return false;
+  guard_unlock(&c->guard);
+  bool claimed = task_claim(t);
+  if (claimed) {
+    inline_depth++;
+    pool_run_inline(c, t);
+    inline_depth--;
+  }
+  end_run(c, place, claimed);
+  guard_lock(&c->guard);
+  return true;
+}
+
+int pool_submit (struct crew *c, struct task *t, deadline until) {
+  struct wait w;
+  int rc = CONC_OK;
+  thread_key worker = 0, bell = 0;
+  wait_init(&w, &c->room, &c->guard, until, &c->head, "submit");
+  guard_lock(&c->guard);
+  while (rc == CONC_OK && load_relaxed(&c->phase) == POOL_OPEN && is_full(c))
+    if (my_crew != c || inline_depth >= POOL_DEPTH || !help_one(c))
+      rc = wait_sleep(&w);
+  if (rc == CONC_OK && load_relaxed(&c->phase) != POOL_OPEN)
+    rc = CONC_CLOSED;
+  if (rc == CONC_OK) {
+    push_back(c, t);
+    block_ref(&t->self, &t->head);
+    add_relaxed(&c->submitted, items_of(t));
+    worker = gate_pop(&c->work);
+    if (worker == 0 && wants_worker(c))
+      bell = pop_bell(c);
+  }
+  wait_end(&w);
+  guard_unlock(&c->guard);
+  gate_ring(worker);
+  gate_ring(bell);
+  return rc;
+}
+
+void pool_close (struct crew *c, bool cancel) {
+  guard_lock(&c->guard);
+  if (load_relaxed(&c->phase) == POOL_OPEN)
+    store_release(&c->phase, POOL_CLOSING);
+  if (cancel)
+    for (struct block *b = load_relaxed(&c->first); b != NULL;
+         b = load_relaxed(&task_of(b)->next)) {
+      task_flag(task_of(b), TASK_STOPPED);
+      if (task_state(task_of(b)) == TASK_PENDING)
+        task_finish(task_of(b), TASK_CANCELLED, NULL);
+    }
+  gate_wake_all(&c->work);
+  gate_wake_all(&c->room);
+  gate_wake_all(&c->bell);
+  gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
+}
+
+/* What a worker runs is cancelled by the manager, through the spawner. */
+void pool_terminate (struct crew *c) {
+  guard_lock(&c->guard);
+  if (load_relaxed(&c->phase) < POOL_STOPPING) {
+    store_release(&c->phase, POOL_STOPPING);
+    for (uint32_t i = 0; i < c->places; i++) {
+      struct block *b = load_relaxed(&c->workers[i].runs[0]);
+      if (b != NULL) {
+        task_flag(task_of(b), TASK_STOPPED);
+        task_finish(task_of(b), TASK_CANCELLED, NULL);
+      }
+    }
+  }
+  guard_unlock(&c->guard);
+  pool_close(c, true);
+}
+
+void pool_fail (struct crew *c, enum pool_break how, struct block *why) {
+  guard_lock(&c->guard);
+  bool first = load_relaxed(&c->failure) == NULL && why != NULL;
+  if (first) {
+    store_release(&c->failure, why);
+    kill_order();
+    arena_settle(why);
+  }
+  if (load_relaxed(&c->phase) < POOL_STOPPING)
+    store_release(&c->phase, POOL_STOPPING);
+  if (load_relaxed(&c->broken) == 0)
+    store_release(&c->broken, (uint32_t)how);
+  for (struct block *b = load_relaxed(&c->first); b != NULL;
+       b = load_relaxed(&task_of(b)->next))
+    task_finish(task_of(b), TASK_FAILED, NULL);
+  for (uint32_t i = 0; i < c->places; i++) {
+    struct block *b = load_relaxed(&c->workers[i].runs[0]);
+    if (b != NULL)
+      task_finish(task_of(b), TASK_FAILED, NULL);
+  }
+  guard_unlock(&c->guard);
+  if (why != NULL && !first)
+    message_drop(why);
+  pool_close(c, false);
+}
+
+/* The manager died with its process: nobody will end the pool but us. */
+void pool_look (struct crew *c) {
+  thread_key manager = load_acquire(&c->manager);
+  if (manager == 0 || load_acquire(&c->phase) == POOL_ENDED
+      || !record_look(manager))
+    return;
+  pool_fail(c, POOL_LOST, NULL);
+  guard_lock(&c->guard);
+  for (uint32_t i = 0; i < c->places; i++)
+    store_relaxed(&c->workers[i].life, WORKER_NONE);
+  c->live = 0;
+  store_release(&c->phase, POOL_ENDED);
+  gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
+  crew_drain(c);
+}
+
+/* Runs t here if it is pending; it stays queued, and who pops it finds it claimed. */
+static bool run_here (struct crew *c, struct task *t) {
+  struct block *_Atomic *place = &c->workers[my_place].runs[inline_depth + 1];
+  block_ref(place, &t->head);
+  bool claimed = task_claim(t);
+  if (claimed) {
+    inline_depth++;
+    pool_run_inline(c, t);
+    inline_depth--;
+    end_run(c, place, true);
+  }
+  else
+    block_unref(place);
+  return claimed;
+}
+
+static bool may_run_here (struct task *t) {
+  return my_crew != NULL && load_relaxed(&t->pool) == &my_crew->head
+      && inline_depth < POOL_DEPTH && task_state(t) == TASK_PENDING;
+}
+
+static int plain_wait_any (struct crew *c, struct block *const *tasks, size_t n,
+                           deadline until, size_t *which) {
+  struct thread_record *me = self();
+  nanos look = 0;
+  int rc = CONC_OK;
+  nap_begin(&c->head, "wait", until);
+  for (;;) {
+    if (load_relaxed(&me->node.gate) == NULL
+        || load_acquire(&me->node.state) == NODE_WOKEN) {
+      guard_lock(&c->guard);
+      gate_leave(&me->node);
+      gate_join(&c->news, &c->guard, &me->node);
+      guard_unlock(&c->guard);
+      fence_full();
+    }
+    if (scan_ended(tasks, n, which) || rc != CONC_OK)
+      break;
+    rc = until == DEADLINE_NOW ? CONC_TIMEOUT : nap(&look, until, false);
+    if (rc == CONC_OK && look > LOOK_MIN)
+      pool_look(c);
+  }
+  guard_lock(&c->guard);
+  gate_leave(&me->node);
+  guard_unlock(&c->guard);
+  nap_end();
+  return *which < n ? CONC_OK : rc;
+}
+
+int pool_wait_any (struct crew *c, struct block *const *tasks, size_t n,
+                   deadline until, size_t *which) {
+  *which = n;
+  if (scan_ended(tasks, n, which))
+    return CONC_OK;
+  for (size_t i = 0; i < n && my_crew == c && until == DEADLINE_NEVER; i++)
+    if (may_run_here(task_of(tasks[i])) && run_here(c, task_of(tasks[i]))) {
+      *which = i;
+      return CONC_OK;
+    }
+  worker_blocks(true);
+  int rc = plain_wait_any(c, tasks, n, until, which);
+  worker_blocks(false);
+  return rc;
+}
+
+static bool others_quiet (struct crew *c) {
+  if (c->queued > 0)
+    return false;
+  for (uint32_t i = 0; i < c->places; i++)
+    if (i != my_place && load_relaxed(&c->workers[i].runs[0]) != NULL
+        && load_relaxed(&c->workers[i].blocked) == 0)
+      return false;
+  return true;
+}
+
+int pool_wait_end (struct crew *c, deadline until) {
+  struct wait w;
+  int rc = CONC_OK;
+  bool inside = my_crew == c;
+  wait_init(&w, &c->news, &c->guard, until, &c->head, "shutdown");
+  guard_lock(&c->guard);
+  if (inside) {
+    store_relaxed(&c->workers[my_place].blocked, 1);
+    c->blocked++;
+  }
+  while (rc == CONC_OK && load_relaxed(&c->phase) != POOL_ENDED
+         && !(inside && others_quiet(c))) {
+    rc = wait_sleep(&w);
+    if (rc == CONC_OK && w.look > LOOK_MIN) {
+      guard_unlock(&c->guard);
+      pool_look(c);
+      guard_lock(&c->guard);
+    }
+  }
+  wait_end(&w);
+  if (inside) {
+    store_relaxed(&c->workers[my_place].blocked, 0);
+    c->blocked--;
+  }
+  guard_unlock(&c->guard);
+  return rc;
+}
+
+/* {=== workers ===} */
+
+void pool_enter (struct crew *c, uint32_t i) {
+  struct pool_worker *w = &c->workers[i];
+  my_crew = c;
+  my_place = i;
+  inline_depth = 0;
+  snprintf(my_name, sizeof my_name, "%.30s/worker-%u", c->config.name, w->number);
+  memcpy(self()->name, my_name, NAME_SIZE);
+  store_release(&w->key, self()->key);
+  guard_lock(&c->guard);
+  if (load_relaxed(&w->life) == WORKER_STARTING)
+    store_release(&w->life, WORKER_LIVE);
+  guard_unlock(&c->guard);
+}
+
+void pool_leave (struct crew *c, uint32_t i) {
+  guard_lock(&c->guard);
+  struct pool_worker *w = &c->workers[i];
+  if (working(w)) {
+    c->live--;
+    if (c->config.max_tasks > 0 && load_relaxed(&w->ran) >= c->config.max_tasks)
+      add_relaxed(&c->restarted, 1);
+  }
+  store_release(&w->life, WORKER_LEFT);
+  thread_key bell = pop_bell(c);
+  guard_unlock(&c->guard);
+  gate_ring(bell);
+  my_crew = NULL;
+}
+
+/* A life for each task: what it left locked is abandoned, and a cancel that
+   comes late does not hit the next. */
+static void renew (struct pool_worker *w) {
+  record_renew();
+  memcpy(self()->name, my_name, NAME_SIZE);
+  store_release(&w->key, self()->key);
+}
+
+static bool must_leave (struct crew *c, struct pool_worker *w) {
+  return load_relaxed(&c->phase) >= POOL_STOPPING
+      || load_relaxed(&w->life) != WORKER_LIVE
+      || (c->config.max_tasks > 0 && load_relaxed(&w->ran) >= c->config.max_tasks)
+      || c->live > c->config.size + c->blocked;
+}
+
+/* One task off the queue into 'current', or CONC_CLOSED; waits for it. */
+static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
+  struct wait wait;
+  int rc = CONC_OK;
+  thread_key room = 0;
+  wait_init(&wait, &c->work, &c->guard, DEADLINE_NEVER, &c->head, "work");
+  wait.noninterruptible = true;
+  *t = NULL;
+  guard_lock(&c->guard);
+  while (rc == CONC_OK && *t == NULL) {
+    if (must_leave(c, w))
+      rc = CONC_CLOSED;
+    else if ((*t = pop(c, &w->runs[0])) == NULL)
+      rc = load_relaxed(&c->phase) >= POOL_CLOSING ? CONC_CLOSED : wait_sleep(&wait);
+  }
+  if (*t != NULL && c->config.bound > 0)
+    room = gate_pop(&c->room);
+  thread_key next = rc == CONC_CLOSED && wait.woken ? gate_pop(&c->work) : 0;
+  wait_end(&wait);
+  guard_unlock(&c->guard);
+  gate_ring(room);
+  gate_ring(next);
+  return rc;
+}
+
+int pool_take (struct crew *c, uint32_t i, struct task **t) {
+  struct pool_worker *w = &c->workers[i];
+  for (;;) {
+    int rc = take_one(c, w, t);
+    if (rc != CONC_OK)
+      return rc;
+    renew(w);
+    if (task_claim(*t)) {
+      add_relaxed(&w->ran, 1);
+      return CONC_OK;
+    }
+    end_run(c, &w->runs[0], false);
+  }
+}
+
+void pool_done (struct crew *c, uint32_t i) {
+  struct pool_worker *w = &c->workers[i];
+  store_relaxed(&w->begun, 0);
+  end_run(c, &w->runs[0], true);
+}
+
+/* {=== waiting inside ===} */
+
+static int pool_help (struct task *t, deadline until) {
+  if (my_crew == NULL)
+    return CONC_MISUSE;
+  if (until == DEADLINE_NEVER && may_run_here(t) && run_here(my_crew, t))
+    return CONC_OK;
+  if (until == DEADLINE_NOW)
+    return CONC_MISUSE;
+  worker_blocks(true);
+  int rc = task_wait_plain(t, until);
+  worker_blocks(false);
+  return rc;
+}
+
+static void (*lost_before) (struct task *t);
+
+static void pool_lost (struct task *t) {
+  struct block *b = load_relaxed(&t->pool);
+  if (b != NULL)
+    pool_look(crew_of(b));
+  else if (lost_before != NULL)
+    lost_before(t);
+  else if (task_state(t) == TASK_RUNNING) {
+    task_flag(t, TASK_DIED);
+    task_finish(t, TASK_FAILED, NULL);
+  }
+}
+
+/* {=== manager ===} */
+
+/* A place for another worker; c->places: none. */
+static uint32_t free_place (struct crew *c) {
+  uint32_t i = 0;
+  while (i < c->places && load_relaxed(&c->workers[i].life) != WORKER_NONE) i++;
+  return i;
+}
+
+/* Under the guard, which it gives back meanwhile. False: it could not be had. */
+static bool start_one (struct crew *c, const struct spawner *s) {
+  uint32_t i = free_place(c);
+  if (i == c->places)
+    return true;
+  struct pool_worker *w = &c->workers[i];
+  store_relaxed(&w->ran, 0);
+  store_relaxed(&w->begun, 0);
+  store_relaxed(&w->pid, 0);
+  store_relaxed(&w->key, 0);
+  store_relaxed(&w->blocked, 0);
+  w->stopped = false;
+  w->number = ++c->numbered;
+  store_release(&w->life, WORKER_STARTING);
+  c->live++;
+  guard_unlock(&c->guard);
+  int rc = s->start(c, i);
+  guard_lock(&c->guard);
+  if (rc != CONC_OK) {
+    store_release(&w->life, WORKER_NONE);
+    c->live--;
+  }
+  return rc == CONC_OK;
+}
+
+static uint32_t starting (struct crew *c) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < c->places; i++)
+    n += load_relaxed(&c->workers[i].life) == WORKER_STARTING;
+  return n;
+}
+
+/* As many as there is work for; with none at all to be had the pool fails. */
+static void start_wanted (struct crew *c, const struct spawner *s) {
+  while (load_relaxed(&c->phase) < POOL_STOPPING && wants_worker(c)
+         && starting(c) < c->queued)
+    if (!start_one(c, s)) {
+      if (c->live == 0) {
+        guard_unlock(&c->guard);
+        pool_fail(c, POOL_NO_WORKER, NULL);
+        guard_lock(&c->guard);
+      }
+      return;
+    }
+}
+
+/* The ones that have left by themselves make place. */
+static void collect_left (struct crew *c) {
+  for (uint32_t i = 0; i < c->places; i++) {
+    struct pool_worker *w = &c->workers[i];
+    if (load_relaxed(&w->life) == WORKER_LEFT && !c->process)
+      store_release(&w->life, WORKER_NONE);
+  }
+}
+
+static void stop_worker (struct crew *c, const struct spawner *s, uint32_t i) {
+  if (c->workers[i].stopped)
+    return;
+  c->workers[i].stopped = true;
+  guard_unlock(&c->guard);
+  s->stop(c, i, true);
+  guard_lock(&c->guard);
+}
+
+static void stop_all (struct crew *c, const struct spawner *s) {
+  for (uint32_t i = 0; i < c->places; i++)
+    if (load_relaxed(&c->workers[i].life) == WORKER_LIVE)
+      stop_worker(c, s, i);
+}
+
+/* Whose item takes longer than it may: its task fails, it is stopped, and no
+   longer counted as a worker. Returns when to look again. */
+static deadline stop_late (struct crew *c, const struct spawner *s) {
+  deadline next = DEADLINE_NEVER;
+  nanos now = sys_now();
+  for (uint32_t i = 0; i < c->places; i++) {
+    struct pool_worker *w = &c->workers[i];
+    nanos begun = load_acquire(&w->begun), limit = load_relaxed(&w->limit);
+    if (load_relaxed(&w->life) != WORKER_LIVE || begun == 0 || limit == 0)
+      continue;
+    if (begun + limit > now) {
+      if (begun + limit < next)
+        next = begun + limit;
+      continue;
+    }
+    for (int k = 0; k < POOL_DEPTH + 2; k++) {
+      struct block *b = load_relaxed(&w->runs[k]);
+      if (b != NULL) {
+        task_flag(task_of(b), TASK_LATE);
+        task_finish(task_of(b), TASK_FAILED, NULL);
+      }
+    }
+    store_release(&w->life, WORKER_LEAVING);
+    c->live--;
+    add_relaxed(&c->restarted, 1);
+    gate_wake_all(&c->news);
+    stop_worker(c, s, i);
+  }
+  return next;
+}
+
+/* A task whose worker died: again, or failed with the story of that death. */
+static void settle_run (struct crew *c, struct block *_Atomic *place, pid_t pid,
+                        int status) {
+  struct block *b = load_relaxed(place);
+  if (b == NULL)
+    return;
+  struct task *t = task_of(b);
+  store_relaxed(&t->pid, (int32_t)pid);
+  store_relaxed(&t->exitcode, WIFSIGNALED(status) ? -WTERMSIG(status)
+                                                  : WEXITSTATUS(status));
+  if (!task_has_ended(task_state(t)) && t->nitems == 0
+      && t->tries < c->config.retries && load_relaxed(&c->phase) < POOL_STOPPING
+      && !(load_relaxed(&t->flags) & TASK_STOPPED) && task_again(t)) {
+    push_front(c, t);
+    block_ref(&t->self, b);
+  }
+  else {
+    task_flag(t, TASK_DIED);
+    if (task_finish(t, load_relaxed(&t->flags) & TASK_STOPPED ? TASK_CANCELLED
+                                                              : TASK_FAILED, NULL))
+      count_end(c, t);
+  }
+  block_unref(place);
+}
+
+void manager_lost (struct crew *c, uint32_t i, int status) {
+  struct pool_worker *w = &c->workers[i];
+  guard_lock(&c->guard);
+  bool counted = working(w);
+  bool early = load_relaxed(&w->life) == WORKER_STARTING;
+  for (int k = POOL_DEPTH + 1; k >= 0; k--)
+    settle_run(c, &w->runs[k], load_relaxed(&w->pid), status);
+  if (counted) {
+    c->live--;
+    if (load_relaxed(&w->blocked)) c->blocked--;
+    if (!early) add_relaxed(&c->restarted, 1);
+  }
+  store_relaxed(&w->blocked, 0);
+  store_release(&w->life, WORKER_NONE);
+  gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
+  if (early) {  /* in its initializer: another would die of it too */
+    c->status = status;
+    pool_fail(c, POOL_NO_START, NULL);
+  }
+}
+
+/* Under the guard: has it all come to its end? */
+static bool at_end (struct crew *c) {
+  uint32_t phase = load_relaxed(&c->phase);
+  if (phase == POOL_OPEN || c->live > 0)
+    return false;
+  for (uint32_t i = 0; c->process && i < c->places; i++)
+    if (load_relaxed(&c->workers[i].life) != WORKER_NONE)
+      return false;
+  return phase >= POOL_STOPPING || c->queued == 0;
+}
+
+/* What was cancelled or failed while queued, and no worker will take out. */
+static void drop_queue (struct crew *c) {
+  guard_unlock(&c->guard);
+  crew_drain(c);
+  guard_lock(&c->guard);
+}
+
+void pool_manage (struct crew *c, const struct spawner *s) {
+  struct wait w;
+  guard_lock(&c->guard);
+  store_release(&c->manager, self()->key);
+  guard_unlock(&c->guard);
+  for (bool end = false; !end; ) {
+    s->reap(c);
+    wait_init(&w, &c->bell, &c->guard, DEADLINE_NEVER, &c->head, "manage");
+    w.noninterruptible = true;
+    guard_lock(&c->guard);
+    collect_left(c);
+    if (load_relaxed(&c->phase) >= POOL_STOPPING)
+      stop_all(c, s);
+    else
+      start_wanted(c, s);
+    w.until = stop_late(c, s);
+    end = at_end(c);
+    if (!end && !(wants_worker(c) && starting(c) < c->queued && free_place(c) < c->places))
+      wait_sleep(&w);
+    wait_end(&w);
+    guard_unlock(&c->guard);
+  }
+  guard_lock(&c->guard);
+  drop_queue(c);
+  store_release(&c->phase, POOL_ENDED);
+  gate_wake_all(&c->news);
+  gate_wake_all(&c->room);
+  guard_unlock(&c->guard);
+}
+
+/* {=== making ===} */
+
+bool pool_story (struct task *t, char *to, size_t size) {
+  struct block *b = load_relaxed(&t->pool);
+  struct crew *c = b != NULL ? crew_of(b) : NULL;
+  uint32_t flags = load_relaxed(&t->flags);
+  int code = load_relaxed(&t->exitcode);
+  if (flags & TASK_LATE)
+    snprintf(to, size, "timeout");
+  else if (c != NULL && load_relaxed(&c->broken) != 0 && code == NO_EXITCODE)
+    pool_break_story(c, to, size);
+  else if (flags & TASK_DIED)
+    snprintf(to, size, code < 0 ? "worker process (pid %d) of pool \"%s\" was killed by signal %d"
+                                : "worker process (pid %d) of pool \"%s\" left by os.exit(%d)",
+             (int)load_relaxed(&t->pid), c != NULL ? c->config.name : "?",
+             code < 0 ? -code : code);
+  else
+    return false;
+  return true;
+}
+
+void pool_break_story (struct crew *c, char *to, size_t size) {
+  int status = c->status;
+  switch (load_relaxed(&c->broken)) {
+    case POOL_LOST:
+      snprintf(to, size, "pool \"%s\" is broken: %s died", c->config.name,
+               c->process ? "its template process" : "the process that made it");
+      break;
+    case POOL_NO_START:
+      snprintf(to, size, WIFSIGNALED(status)
+               ? "pool \"%s\" is broken: a worker was killed by signal %d in its initializer"
+               : "pool \"%s\" is broken: a worker left by os.exit(%d) in its initializer",
+               c->config.name,
+               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+      break;
+    case POOL_INITIALIZER:
+      snprintf(to, size, "pool \"%s\" is broken: its initializer failed", c->config.name);
+      break;
+    default:
+      snprintf(to, size, "pool \"%s\" is broken: no worker could be started", c->config.name);
+      break;
+  }
+}
+
+static void crew_destroy (struct block *b) {
+  struct crew *c = crew_of(b);
+  crew_drain(c);
+  block_unref(&c->drain);
+  struct block *_Atomic *owned[] = { &c->initializer, &c->failure };
+  for (int i = 0; i < 2; i++) {
+    struct block *m = load_relaxed(owned[i]);
+    if (m != NULL) {
+      arena_hold(m);
+      kill_order();
+      store_relaxed(owned[i], NULL);
+      message_drop(m);
+    }
+  }
+}
+
+struct block *crew_new (bool process, const struct pool_config *config,
+                        struct block *initializer) {
+  uint32_t places = config->size * 2 > config->size + 64 ? config->size * 2
+                                                         : config->size + 64;
+  if (places > POOL_PLACES_MAX) places = POOL_PLACES_MAX;
+  size_t size = sizeof(struct crew) + places * sizeof(struct pool_worker);
+  struct block *b = arena_alloc(size);
+  if (b == NULL)
+    return NULL;
+  struct crew *c = crew_of(b);
+  memset((char *)c + sizeof c->head, 0, size - sizeof c->head);
+  guard_init(&c->guard, RANK_POOL, KIND_CREW);
+  c->config = *config;
+  c->process = process;
+  c->places = places;
+  c->home = process_mine()->index;
+  c->home_generation = load_relaxed(&process_mine()->generation);
+  block_ready(b, KIND_CREW);
+  if (initializer != NULL) {
+    store_relaxed(&c->initializer, initializer);
+    kill_order();
+    arena_settle(initializer);
+  }
+  return b;
+}
+
+/* The last of its users is gone: nobody can ask for results but by futures. */
+static void front_destroy (struct block *b) {
+  struct front *f = (struct front *)(void *)b;
+  struct block *crew = load_relaxed(&f->crew);
+  if (crew != NULL)
+    pool_terminate(crew_of(crew));
+  block_unref(&f->crew);
+}
+
+struct block *front_new (struct block *crew) {
+  struct block *b = arena_alloc(sizeof(struct front));
+  if (b == NULL)
+    return NULL;
+  struct front *f = (struct front *)(void *)b;
+  store_relaxed(&f->crew, NULL);
+  block_ready(b, crew_of(crew)->process ? KIND_PROCESS_POOL : KIND_THREAD_POOL);
+  block_ref(&f->crew, crew);
+  return b;
+}
+
+void pool_open (void) {
+  static const struct kind_ops crew = {
+    .name = NULL, .destroy = crew_destroy, .repair = crew_repair
+  };
+  static const struct kind_ops threads = { .name = "thread_pool", .destroy = front_destroy };
+  static const struct kind_ops processes = { .name = "process_pool", .destroy = front_destroy };
+  arena_kind(KIND_CREW, &crew);
+  arena_kind(KIND_THREAD_POOL, &threads);
+  arena_kind(KIND_PROCESS_POOL, &processes);
+  lost_before = task_lost;
+  task_lost = pool_lost;
+  task_help = pool_help;
+}

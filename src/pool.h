@@ -1,0 +1,188 @@
+/*
+** pool.h - floor 5: THE pool; it does not know which kind its workers are
+**
+** Two blocks. The front (KIND_THREAD_POOL, KIND_PROCESS_POOL) is what handles
+** refer to; it holds the one counted reference of users to the crew
+** (KIND_CREW), and its destruction terminates the crew. Tasks, workers and the
+** manager refer to the crew: a future does not keep its pool alive.
+**
+** Who is who:
+**   submitters   any thread of any process: pool_submit
+**   workers      pool_take, run, pool_done, again; a thread or a process each
+**   manager      one a pool: starts workers, replaces the dead, minds timeouts;
+**                a thread of the process that made the pool, or the template
+**                process. It alone writes a worker's 'life'.
+**
+** Guarded by 'guard' (RANK_POOL): the run queue, the counts, 'phase', and of a
+** worker: 'life', and 'runs' while a task goes there from the queue.
+** True whenever the guard is free:
+**   P1  'first' and the 'next' of each task are the run queue; 'last' and
+**       'queued' are derived (crew_repair).
+**   P2  A queued task counts one in its 'self', a running one in its worker's
+**       'runs'; the move between them is made good by crew_repair.
+**   P3  phase only grows: OPEN -> CLOSING -> STOPPING -> ENDED.
+** Killed: a submitter before the link that commits has submitted nothing; a
+** worker's tasks are found in its 'runs' by the manager, which runs it again
+** or fails it; a dead manager is noticed by who made the pool (its keeper), and
+** by waiters: pool_look.
+**
+** Waiting inside. A worker that waits for a task of its own pool runs it if it
+** is pending. If it runs elsewhere, or cannot be run here, the worker counts
+** as 'blocked', and the manager starts another in its stead while there is
+** work queued: as many as 'size' are never blocked.
+*/
+#ifndef CONC_POOL_H
+#define CONC_POOL_H
+
+#include "arena.h"
+#include "gate.h"
+#include "message.h"
+#include "task.h"
+
+/* Tasks run one inside the other in one worker before others must help: each
+   costs a few of the 200 C calls that Lua allows. */
+#define POOL_DEPTH         24
+#define POOL_PLACES_MAX    4096     /* workers, and those in stead of blocked ones */
+
+enum pool_phase { POOL_OPEN = 0, POOL_CLOSING, POOL_STOPPING, POOL_ENDED };
+enum worker_life { WORKER_NONE = 0, WORKER_STARTING, WORKER_LIVE, WORKER_LEAVING,
+                   WORKER_LEFT };   /* LEAVING: told to go, and not counted any more */
+
+/* Why a pool failed. */
+enum pool_break { POOL_WHOLE = 0, POOL_LOST, POOL_NO_START, POOL_NO_WORKER,
+                  POOL_INITIALIZER };
+
+struct pool_worker {
+  /* what it runs, counted: [0] from the queue, then what it runs inside of that */
+  cache_aligned struct block *_Atomic runs[POOL_DEPTH + 2];
+  _Atomic uint32_t life;           /* enum worker_life */
+  _Atomic uint32_t ran;            /* tasks since it started */
+  _Atomic thread_key key;          /* written by the worker when it is LIVE */
+  _Atomic int32_t pid;             /* of a process; 0 else */
+  _Atomic int64_t begun;           /* the item it runs began then; 0: none */
+  _Atomic int64_t limit;           /* nanoseconds the item may take; 0: any */
+  _Atomic uint32_t blocked;        /* 1: it waits for a task */
+  bool stopped;                    /* the manager has asked it to */
+  uint32_t number;                 /* constant for one life: name is pool/worker-N */
+};
+
+struct pool_config {
+  uint32_t size;                   /* workers */
+  uint32_t max_tasks;              /* of one worker; 0: any number */
+  uint32_t retries;
+  uint64_t bound;                  /* of queued tasks; 0: none */
+  char name[NAME_SIZE];
+};
+
+struct crew {
+  struct block head;               /* KIND_CREW */
+  struct pool_config config;       /* constant after init */
+  struct block *_Atomic initializer;  /* message, owned, constant after init; NULL */
+  uint32_t process;                /* kind: workers are processes; constant */
+  uint32_t home, home_generation;  /* the process that made it; constant */
+  uint32_t group;                  /* main state; constant */
+  _Atomic thread_key manager;      /* 0: not yet */
+  _Atomic uint32_t manager_process;       /* its record's index, and generation */
+  _Atomic uint32_t manager_generation;
+
+  cache_aligned struct guard guard;
+  _Atomic uint32_t phase;
+  struct block *_Atomic first, *_Atomic last;
+  struct block *_Atomic *_Atomic moving;  /* where 'pop' is taking a task to */
+  struct block *_Atomic drain;     /* a task on its way out, counted */
+  uint64_t queued;                 /* derived */
+  uint32_t live;                   /* workers STARTING or LIVE; derived */
+  uint32_t blocked;                /* of these; derived */
+  uint32_t idle;                   /* hint: workers in 'work' */
+  uint32_t numbered;               /* names given */
+  struct gate work;                /* idle workers */
+  struct gate news;                /* who waits for any task to end, or for the end */
+  struct gate room;                /* submitters of a bounded pool */
+  struct gate bell;                /* the manager */
+  struct block *_Atomic failure;   /* message: why it ended; owned */
+  _Atomic uint32_t broken;         /* enum pool_break: it ended by pool_fail */
+  int status;                      /* of the worker that died of its initializer */
+  _Atomic uint64_t submitted, done, failed, restarted;
+  uint32_t places;                 /* constant after init */
+  struct pool_worker workers[];
+};
+
+struct front {
+  struct block head;
+  struct block *_Atomic crew;      /* counted */
+};
+
+static inline struct crew *crew_of (struct block *b) {
+  return (struct crew *)(void *)b;
+}
+static inline struct crew *front_crew (struct block *b) {
+  return crew_of(load_relaxed(&((struct front *)(void *)b)->crew));
+}
+
+/* In hand; NULL: full. 'initializer' (a message in hand, or NULL) is taken. */
+struct block *crew_new (bool process, const struct pool_config *config,
+                        struct block *initializer);
+struct block *front_new (struct block *crew);   /* in hand, counts the crew */
+
+/* {=== submitters ===} */
+
+/* The task, PENDING, to whose handle the caller holds a count, joins the run
+   queue: CONC_OK, CONC_CLOSED (shut down), CONC_TIMEOUT ... (bounded). */
+int pool_submit (struct crew *c, struct task *t, deadline until);
+/* Waits until one of the n tasks has ended: its index in '*which'. */
+int pool_wait_any (struct crew *c, struct block *const *tasks, size_t n,
+                   deadline until, size_t *which);
+/* No more submits; 'cancel': what is queued is cancelled. */
+void pool_close (struct crew *c, bool cancel);
+/* Pending and running tasks are cancelled, workers stopped. Does not wait. */
+void pool_terminate (struct crew *c);
+/* Until all workers and the manager are gone (or, from inside one of its own
+   tasks, until nothing else is queued or runs). */
+int pool_wait_end (struct crew *c, deadline until);
+/* Ends it with an error for all: initializer failed, template died. 'why' is a
+   message in hand, taken, or NULL. */
+void pool_fail (struct crew *c, enum pool_break how, struct block *why);
+/* The error of a task that ended without an outcome; false: it is none of ours. */
+bool pool_story (struct task *t, char *to, size_t size);
+void pool_break_story (struct crew *c, char *to, size_t size);
+/* Is its manager gone without having ended it? Then the pool is failed. */
+void pool_look (struct crew *c);
+struct pool_counts { uint64_t submitted, running, done, failed, restarted; };
+void pool_counts (struct crew *c, struct pool_counts *n);
+
+/* {=== workers ===} */
+
+/* The calling thread is worker i of c from now on; ... no more. */
+void pool_enter (struct crew *c, uint32_t i);
+void pool_leave (struct crew *c, uint32_t i);
+/* The next task, RUNNING by the caller and in the worker's runs[0]: CONC_OK.
+   CONC_CLOSED: the worker is to leave. */
+int pool_take (struct crew *c, uint32_t i, struct task **t);
+/* The task in runs[0] has ended: its count is dropped, waiters are told. */
+void pool_done (struct crew *c, uint32_t i);
+struct crew *pool_current (uint32_t *i);    /* whose worker the caller is; NULL */
+/* Runs a task inside a wait of the calling worker (floor 5's worker.c). */
+extern void (*pool_run_inline) (struct crew *c, struct task *t);
+
+/* {=== manager ===} */
+
+struct spawner {
+  /* Starts worker i: CONC_OK; it will call pool_enter. */
+  int (*start) (struct crew *c, uint32_t i);
+  /* Asks a worker that overran, or is to go at once, to stop. */
+  void (*stop) (struct crew *c, uint32_t i, bool at_once);
+  /* Looks for workers that died: calls manager_lost for each. */
+  void (*reap) (struct crew *c);
+};
+/* Until the pool has ended. */
+void pool_manage (struct crew *c, const struct spawner *s);
+/* Worker i died while it ran (or not): 'status' as waitpid gives it. */
+void manager_lost (struct crew *c, uint32_t i, int status);
+
+void pool_open (void);
+
+
+/* Ends the pools that main state 'group' of this process made (0: all). */
+void pool_end_all (uint32_t group);
+
+#endif

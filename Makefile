@@ -42,6 +42,10 @@ LUA_LIB := $(or $(call pkg,--libs),-llua5.4)
 endif
 CURL_LIB ?= $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR)) -lcurl
 
+# All processors, where no -j says otherwise: for goals that call make again.
+ALL_CPUS := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc 2>/dev/null || echo 1))
+AGAIN = $(MAKE) --no-print-directory $(ALL_CPUS)
+
 OS   := $(shell uname -s | tr A-Z a-z)
 here := $(CURDIR)
 out  := $(abspath $(BUILD))
@@ -159,20 +163,23 @@ $(BUILD)/spec/coverage.o: spec/c/coverage.c $(BUILD)/flags
 
 # ---- run in the tree --------------------------------------------------------
 
-# The modules of this tree, whatever the folder a program changes to.
-TREE = env LUA_PATH_5_4='$(here)/lua/?.lua;$(here)/lua/?/init.lua;$(here)/?.lua;;' \
-           LUA_CPATH_5_4='$(out)/?.so;$(out)/spec/?.so;;' CONC_BUILD='$(out)' LUA='$(LUA)'
+# The modules of this tree, whatever the folder a program changes to; and the
+# settings of this build, for a test that calls make.
+TREE = env LUA='$(LUA)' CONC_BUILD='$(out)' \
+         LUA_PATH_5_4='$(here)/lua/?.lua;$(here)/lua/?/init.lua;$(here)/?.lua;;' \
+         LUA_CPATH_5_4='$(out)/?.so;$(out)/spec/?.so;;' \
+         CC='$(CC)' CFLAGS='$(CFLAGS)' DEBUG='$(DEBUG)' HTTP='$(HTTP)' COVERAGE='$(COVERAGE)'
 
 demo:
 	@.ci/need demo
-	@$(MAKE) --no-print-directory demo-run
+	@$(AGAIN) demo-run
 
 demo-run: all $(HOST)
 	@$(TREE) $(LUA) examples/demo.lua $(HOST)
 
 test:
 	@.ci/need test
-	@$(MAKE) --no-print-directory test-run
+	@$(AGAIN) test-run
 
 test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
 	@$(TREE) FILTER='$(FILTER)' $(LUA) spec/run.lua $(out) $(SPEC) \
@@ -193,20 +200,20 @@ asan:
 	  TEST_REPORTS='$(call reports,asan)' \
 	  ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
 	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
-	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined
+	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined
 
 tsan:
 	@.ci/need test
 	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan)' \
 	  TEST_REPORTS='$(call reports,tsan)' \
 	  TSAN_OPTIONS='die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
-	  $(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread
+	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread
 
 valgrind:
 	@.ci/need valgrind
 	@CONC_SANITIZER=valgrind CONC_ARENA=1G TEST_SLOW=20 TEST_REPORTS='$(call reports,valgrind)' \
 	  TEST_COMMAND='valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p' \
-	  $(MAKE) --no-print-directory test-run BUILD='$(BUILD)/valgrind' DEBUG=1
+	  $(AGAIN) test-run BUILD='$(BUILD)/valgrind' DEBUG=1
 
 # Each check apart as well, e.g. 'make lint-tidy'; 'make -k lint' runs all of
 # them even when one fails.
@@ -222,7 +229,7 @@ lint-lua:
 	luacheck -q $(wildcard lua spec examples bench docs) .ci/*.lua
 
 lint-gcc lint-clang: lint-%:
-	@$(MAKE) --no-print-directory lint-build CC=$* BUILD='$(BUILD)/lint-$*' WERROR=1
+	@$(AGAIN) lint-build CC=$* BUILD='$(BUILD)/lint-$*' WERROR=1
 
 lint-cppcheck:
 	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -241,8 +248,8 @@ port:
 	@ln -sfn /usr/include/linux $(BUILD)/port/kernel/linux
 	@ln -sfn /usr/include/asm-generic $(BUILD)/port/kernel/asm-generic
 	@ln -sfn $(multiarch)/asm $(BUILD)/port/kernel/asm
-	@$(MAKE) --no-print-directory port-cc PORTCC='musl-gcc -isystem $(BUILD)/port/kernel'
-	@$(MAKE) --no-print-directory port-cc PORTCC=aarch64-linux-gnu-gcc
+	@$(AGAIN) port-cc PORTCC='musl-gcc -isystem $(BUILD)/port/kernel'
+	@$(AGAIN) port-cc PORTCC=aarch64-linux-gnu-gcc
 
 .PHONY: port-cc
 port-cc: $(CORE_SRC:src/%.c=port-cc-%)
@@ -256,12 +263,12 @@ layers:
 coverage:
 	@.ci/need test
 	@rm -f $(BUILD)/coverage/obj/*.gcda
-	@$(MAKE) --no-print-directory test-run CC=gcc BUILD='$(BUILD)/coverage' COVERAGE=1 CFLAGS='-O0 -g'
+	@$(AGAIN) test-run CC=gcc BUILD='$(BUILD)/coverage' COVERAGE=1 CFLAGS='-O0 -g'
 	@$(LUA) .ci/coverage.lua '$(BUILD)/coverage'
 
 bench docs:
 	@.ci/need $@
-	@$(MAKE) --no-print-directory $@-run
+	@$(AGAIN) $@-run
 
 .PHONY: bench-run docs-run
 bench-run: all
@@ -276,7 +283,7 @@ FUZZ_SECONDS ?= 0
 FUZZERS := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 fuzz:
 	@.ci/need fuzz
-	@$(MAKE) --no-print-directory fuzz-run CC=clang BUILD='$(BUILD)/fuzz' \
+	@$(AGAIN) fuzz-run CC=clang BUILD='$(BUILD)/fuzz' \
 	  SANITIZE=address,undefined CFLAGS='-O1 -g -fsanitize=fuzzer-no-link'
 
 .PHONY: fuzz-run

@@ -10,7 +10,8 @@
 ** nested calls included, and each gets its own transfers back.
 **
 **   transfer:  new --transfer_add--> running --collect, engine_close--> done
-**              --group_take--> taken;  transfer_release frees it in any state
+**              --group_take--> taken;  transfer_release, in any state but the
+**              first: spare, or freed
 **
 ** True between calls:
 **   H1  A transfer is in exactly one list: engine->running or group->done;
@@ -38,17 +39,17 @@
 /* ---- the file that a download grows in (http_part.c) ---- */
 
 #define PART_VALIDATOR	512	/* longest ETag or date kept, with its '\0' */
+#define PART_DESCRIBED	(256 * 1024)	/* bytes from which on it is worth going on with */
 
 struct part {
   int fd;           /* -1: closed */
-  int direct;       /* a device or pipe: written as it is, never renamed */
+  int direct;       /* a device: written as it is, never renamed */
   int described;    /* the .part.meta tells how to go on later */
   pid_t pid;        /* whose: a child only closes its copy of fd */
   int64_t size;     /* bytes in it, and where the next write goes */
-  char urlhash[2 * SHA256_SIZE + 1];  /* whose beginning it is */
-  char validator[PART_VALIDATOR];     /* set by part_resumable */
   char *name;       /* "<path>.part" ("<path>" if direct) */
-  char *metaname;   /* "<path>.part.meta" */
+  char *url;        /* whose beginning it is */
+  char *validator;  /* of which version (ETag or date); NULL: cannot be gone on with */
 };
 
 /* 0, or an errno; EBUSY: another download is writing this file */
@@ -57,13 +58,14 @@ int part_open (struct part *p, const char *path);
    and can be gone on with: p->validator says of which version; else 0 */
 int part_resumable (struct part *p, const char *url);
 int part_restart (struct part *p);
-int part_describe (struct part *p, const char *validator);
+/* Of what version the bytes are that are written from now on, to an empty part */
+int part_version (struct part *p, const char *validator);
 int part_write (struct part *p, const char *data, size_t len);
 /* Adds up to 'max' bytes from *at on to the hash: 1 more to come, 0 end, -errno */
 int part_hash (struct part *p, struct sha256 *hash, int64_t *at, size_t max);
 int part_commit (struct part *p, const char *path, int replace);
 void part_discard (struct part *p);
-void part_close (struct part *p);  /* kept if described, else discarded */
+void part_close (struct part *p);  /* kept if it can be gone on with, else discarded */
 
 
 /* ---- transfers (http_engine.c) ---- */
@@ -91,12 +93,16 @@ struct engine;
 struct group;
 
 struct transfer {
-  struct transfer *next, **link;  /* in the list that H1 says */
+  /* kept from use to use */
   struct engine *engine;          /* constant; outlives it */
-  struct group *group;
   CURL *easy;                     /* NULL once its engine closed or was abandoned */
   struct curl_slist *headers;
   curl_mime *mime;
+  int64_t profile;          /* what 'easy' is set up for; 0: for this use only */
+  struct buffer head, body;
+  /* of this use: all zero before */
+  struct transfer *next, **link;  /* in the list that H1 says */
+  struct group *group;
   struct part *part;        /* where a 2xx body goes, or NULL: to 'body' */
   int64_t resume;           /* bytes asked to be left out by Range; 0: none */
   int64_t limit;            /* max_bytes; INT64_MAX: none */
@@ -107,7 +113,6 @@ struct transfer {
   int oserr;
   enum why why;
   CURLcode code;            /* valid once done */
-  struct buffer head, body;
   size_t headtotal;
   char errbuf[CURL_ERROR_SIZE];
 };
@@ -118,7 +123,8 @@ struct group {
   int64_t received;         /* body bytes of all its transfers, ever */
 };
 
-#define ENGINE_SPARE	64	/* idle easy handles kept */
+#define ENGINE_SPARE	64	/* idle transfers kept */
+#define ENGINE_WARM	8	/* large body buffers kept, while others run */
 
 struct engine {
   CURLM *multi;             /* NULL: not made yet, or closed */
@@ -126,16 +132,19 @@ struct engine {
   int cookies, closed;
   pid_t pid;
   struct transfer *running;
-  CURL *spare[ENGINE_SPARE];
-  int nspare;
-  struct buffer warm;       /* a large body buffer, kept while others run */
+  struct transfer *spare[ENGINE_SPARE];
+  struct buffer warm[ENGINE_WARM];
+  int nspare, nwarm;
 };
 
+void http_start (void);  /* before all others; once is enough */
 int engine_ready (struct engine *e);  /* makes or remakes the multi; 0: closed, no memory */
 int engine_foreign (const struct engine *e);  /* made by another process */
 void engine_close (struct engine *e);
 void engine_limits (struct engine *e, long connections);
-struct transfer *transfer_new (struct engine *e, struct group *g);
+/* t->profile == profile (not 0): set up like that already, but for the URL and
+   the time; otherwise to be set up from scratch */
+struct transfer *transfer_new (struct engine *e, struct group *g, int64_t profile);
 int transfer_add (struct transfer *t);  /* 0, or a CURLMcode */
 void transfer_release (struct transfer *t);
 /* Moves what there is to move; waits up to 'ms' if no transfer ended. */
@@ -147,8 +156,8 @@ struct transfer *group_take (struct group *g);
 long transfer_header (const struct transfer *t, const char *name, size_t *at,
                       const char **value);
 
-/* SIGPIPE (TLS libraries write without MSG_NOSIGNAL) and SIGXFSZ must not
-   reach the host: around all that may write. */
+/* SIGPIPE must not reach the host: around all that may write. Until 7.88
+   libcurl let TLS libraries write without MSG_NOSIGNAL; since then free. */
 struct quiet {
   sigset_t old;
   int had;

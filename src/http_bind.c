@@ -277,11 +277,8 @@ static void set_method (lua_State *L, struct transfer *t) {
     curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
-static void set_bounds (lua_State *L, struct transfer *t) {
-  CURL *easy = t->easy;
+static void set_bounds (lua_State *L, CURL *easy) {
   long stall = field_ms(L, "stall_timeout", 0);
-  t->limit = field_integer(L, "max_bytes", INT64_MAX);
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, field_ms(L, "remaining", 0));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, field_ms(L, "connect_timeout", 2000000000L));
   if (stall > 0) {
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -310,17 +307,25 @@ static void set_identity (lua_State *L, CURL *easy) {
   set_string(L, easy, CURLOPT_PROXY, "proxy");
 }
 
-static void set_all (lua_State *L, struct transfer *t) {
+/* What requests of one profile have in common. The body stays on the stack. */
+static void set_profile (lua_State *L, struct transfer *t) {
   CURL *easy = t->easy;
-  set_string(L, easy, CURLOPT_URL, "url");
   set_headers(L, t);
-  set_bounds(L, t);
+  set_bounds(L, easy);
   set_trust(L, easy);
   set_identity(L, easy);
   if (field_bool(L, "compressed"))
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   if (field_bool(L, "multiplex"))
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  set_method(L, t);
+}
+
+/* What is each request's own */
+static void set_own (lua_State *L, struct transfer *t) {
+  set_string(L, t->easy, CURLOPT_URL, "url");
+  curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, field_ms(L, "remaining", 0));
+  t->limit = field_integer(L, "max_bytes", INT64_MAX);
   t->follow = field_bool(L, "follow");
   if (lua_getfield(L, REQUEST, "part") != LUA_TNIL) {
     t->part = check_part(L, -1);
@@ -328,16 +333,19 @@ static void set_all (lua_State *L, struct transfer *t) {
   }
 }
 
-/* pins[t] = {request, its body, its part} */
+/* A request that says nothing of its own but what set_own sets has the number
+   of its template here (options.lua): the next one like it is set up already. */
+static int64_t field_profile (lua_State *L) {
+  lua_getfield(L, REQUEST, "profile");
+  int64_t profile = (int64_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return profile;
+}
+
+/* pins[t] = request, which holds the body and the part */
 static void pin (lua_State *L, struct transfer *t) {
   lua_getiuservalue(L, 1, 1);
-  lua_createtable(L, 3, 0);
   lua_pushvalue(L, REQUEST);
-  lua_rawseti(L, -2, 1);
-  lua_getfield(L, REQUEST, "body");
-  lua_rawseti(L, -2, 2);
-  lua_getfield(L, REQUEST, "part");
-  lua_rawseti(L, -2, 3);
   lua_rawsetp(L, -2, t);
   lua_pop(L, 1);
 }
@@ -346,11 +354,9 @@ static void pin (lua_State *L, struct transfer *t) {
 static void push_unpinned (lua_State *L, const struct transfer *t) {
   lua_getiuservalue(L, 1, 1);
   lua_rawgetp(L, -1, t);
-  lua_rawgeti(L, -1, 1);
   lua_pushnil(L);
-  lua_rawsetp(L, -4, t);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  lua_rawsetp(L, -3, t);
+  lua_remove(L, -2);
 }
 
 static void engine_use (lua_State *L, struct engine *e) {
@@ -373,12 +379,15 @@ static int group_start (lua_State *L) {
   luaL_checkstack(L, 20, NULL);
   engine_use(L, box->e);
   drop_loose(box);
-  struct transfer *t = transfer_new(box->e, &box->g);
+  int64_t profile = field_profile(L);
+  struct transfer *t = transfer_new(box->e, &box->g, profile);
   if (t == NULL)
     return luaL_error(L, "not enough memory");
   box->loose = t;
-  set_all(L, t);
-  set_method(L, t);
+  if (profile == 0 || t->profile != profile)
+    set_profile(L, t);
+  set_own(L, t);
+  t->profile = t->mime == NULL ? profile : 0;
   pin(L, t);
   int rc = transfer_add(t);
   if (rc != 0)
@@ -402,56 +411,6 @@ static void push_reason (lua_State *L, const struct transfer *t) {
   while (line < eol && spaces < 2)
     spaces += *line++ == ' ';
   lua_pushlstring(L, line, (size_t)(eol - line));
-}
-
-/* A line that goes on the one before: joined by a space (obs-fold) */
-static void append_folded (lua_State *L, int list, lua_Integer n, const char *from, const char *stop) {
-  if (n < 2)
-    return;
-  lua_rawgeti(L, list, n);
-  lua_pushliteral(L, " ");
-  lua_pushlstring(L, from, (size_t)(stop - from));
-  lua_concat(L, 3);
-  lua_rawseti(L, list, n);
-}
-
-static int blank (char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* One header line: {..., name, value}; the new length of the list */
-static lua_Integer add_header (lua_State *L, int list, lua_Integer n, const char *line, const char *stop) {
-  const char *colon = memchr(line, ':', (size_t)(stop - line)), *from;
-  int folded = blank(*line);
-  from = folded ? line : colon != NULL ? colon + 1 : stop;
-  while (from < stop && blank(*from)) from++;
-  while (stop > from && blank(stop[-1])) stop--;
-  if (folded)
-    append_folded(L, list, n, from, stop);
-  else if (colon != NULL) {
-    lua_pushlstring(L, line, (size_t)(colon - line));
-    lua_rawseti(L, list, n + 1);
-    lua_pushlstring(L, from, (size_t)(stop - from));
-    lua_rawseti(L, list, n + 2);
-    n += 2;
-  }
-  return n;
-}
-
-static void push_headers (lua_State *L, const struct transfer *t) {
-  const char *line = t->head.data, *end = line + t->head.len;
-  lua_Integer n = 0;
-  int first = 1;
-  lua_createtable(L, 24, 0);
-  int list = lua_gettop(L);
-  while (line < end) {
-    const char *eol = memchr(line, '\n', (size_t)(end - line));
-    const char *stop = eol != NULL ? eol : end;
-    if (!first && stop > line && *line != '\r')
-      n = add_header(L, list, n, line, stop);
-    first = 0;
-    line = stop + 1;
-  }
 }
 
 static const char *failure_name (const struct transfer *t, long oserr) {
@@ -511,7 +470,9 @@ static void push_response (lua_State *L, const struct transfer *t, long status) 
   lua_setfield(L, -2, "status");
   push_reason(L, t);
   lua_setfield(L, -2, "reason");
-  push_headers(L, t);
+  lua_createtable(L, 1, 0);  /* lua/conc/http/headers.lua reads it when asked */
+  lua_pushlstring(L, t->head.data != NULL ? t->head.data : "", t->head.len);
+  lua_rawseti(L, -2, 1);
   lua_setfield(L, -2, "headers");
   set_info_string(L, t->easy, CURLINFO_EFFECTIVE_URL, "url");
   if (t->part == NULL || t->aside) {
@@ -719,7 +680,7 @@ static int engine_closed (lua_State *L) {
 
 /* ---- parts ---- */
 
-/* http_core.part(path) -> part | nil, message */
+/* http_core.part(path) -> part | nil, message [, "directory"] */
 static int part_new (lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct part *p = lua_newuserdatauv(L, sizeof *p, 0);
@@ -727,7 +688,11 @@ static int part_new (lua_State *L) {
   p->fd = -1;
   luaL_setmetatable(L, PART);
   int err = part_open(p, path);
-  return err != 0 ? push_errno(L, err) : 1;
+  if (err == 0)
+    return 1;
+  push_errno(L, err);
+  lua_pushstring(L, err == EISDIR ? "directory" : NULL);
+  return 3;
 }
 
 /* part:resumable(url) -> validator or nil */
@@ -821,16 +786,6 @@ static int f_isatty (lua_State *L) {
   return 1;
 }
 
-/* kind(path) -> "directory", "file", "other" or nil */
-static int f_kind (lua_State *L) {
-  struct stat st;
-  if (stat(luaL_checkstring(L, 1), &st) != 0)
-    luaL_pushfail(L);
-  else
-    lua_pushstring(L, S_ISDIR(st.st_mode) ? "directory" : S_ISREG(st.st_mode) ? "file" : "other");
-  return 1;
-}
-
 /* sha256(string) -> hex digest */
 static int f_sha256 (lua_State *L) {
   struct sha256 h;
@@ -883,6 +838,47 @@ static int push_url_part (lua_State *L, struct parser *p, CURLUPart what, unsign
     return 0;
   lua_pushstring(L, p->text);
   return 1;
+}
+
+/* The end of "http://host:port" in a URL that is written plainly, and where
+   the host begins and the port ends; NULL if it takes a parser to say */
+static const char *plain_host (const char *url, size_t len, const char **host, int *tls) {
+  const char *p;
+  if (strlen(url) != len)
+    return NULL;
+  *tls = strncmp(url, "https://", 8) == 0;
+  if (!*tls && strncmp(url, "http://", 7) != 0)
+    return NULL;
+  *host = p = url + 7 + *tls;
+  while ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-')
+    p++;
+  return p > *host ? p : NULL;
+}
+
+/* origin(url) -> scheme, "host:port"; nothing if that takes a parser to say,
+   or if there is a blank or a control character in it */
+static int f_origin (lua_State *L) {
+  size_t len;
+  int tls, digits = 0;
+  const char *url = luaL_checklstring(L, 1, &len), *host;
+  const char *end = plain_host(url, len, &host, &tls), *stop = end;
+  if (end == NULL)
+    return 0;
+  if (*stop == ':')
+    for (stop++; *stop >= '0' && *stop <= '9'; stop++)
+      digits++;
+  if ((*stop != '\0' && *stop != '/') || (*end == ':' && (digits == 0 || digits > 4)))
+    return 0;
+  for (const char *p = stop; *p != '\0'; p++)
+    if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '@')
+      return 0;
+  lua_pushstring(L, tls ? "https" : "http");
+  lua_pushlstring(L, host, (size_t)(stop - host));
+  if (digits == 0) {
+    lua_pushstring(L, tls ? ":443" : ":80");
+    lua_concat(L, 2);
+  }
+  return 2;
 }
 
 /* Without what was parsed before: it would be the base of a relative URL. */
@@ -975,8 +971,8 @@ static const luaL_Reg functions[] = {
   {"default", engine_default},
   {"engine", engine_new},
   {"isatty", f_isatty},
-  {"kind", f_kind},
   {"now", f_now},
+  {"origin", f_origin},
   {"parse_url", f_parse_url},
   {"part", part_new},
   {"pid", f_pid},
@@ -1008,6 +1004,7 @@ static void start_curl (void) {
   if (dladdr(&here, &info) != 0 && info.dli_fname != NULL)
     (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
   curl_global_init(CURL_GLOBAL_DEFAULT);
+  http_start();
 }
 
 #if defined __GNUC__

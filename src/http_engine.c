@@ -9,11 +9,12 @@
 #include "http.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,21 +22,58 @@
 #define FIRST_BODY	(16 * 1024)
 #define TRUSTED_LENGTH	(64 * 1024 * 1024)  /* of a Content-Length, to allocate by */
 #define READ_SIZE	(256L * 1024)
+#define KEPT_BODY	(64 * 1024)  /* a larger buffer does not stay with a spare transfer */
+#define KEPT_HEAD	(16 * 1024)
+
+
+/* ---- which process ---- */
+
+/* The pid, in a page that the kernel empties in a child: asking costs no
+   system call. Constant after start_once but for that. */
+static pid_t *known;
+static int pipe_signals;  /* constant after start_once */
+
+static void start_once (void) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  pipe_signals = curl_version_info(CURLVERSION_NOW)->version_num < 0x075800;
+  if (p == MAP_FAILED)
+    return;
+  if (madvise(p, page, MADV_WIPEONFORK) == 0)
+    known = p;
+  else
+    munmap(p, page);
+}
+
+void http_start (void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, start_once);
+}
+
+/* Threads may write the page at the same time, but only the same value. */
+static pid_t this_process (void) {
+  pid_t pid;
+  if (known == NULL)
+    return getpid();
+  pid = __atomic_load_n(known, __ATOMIC_RELAXED);
+  if (pid == 0) {
+    pid = getpid();
+    __atomic_store_n(known, pid, __ATOMIC_RELAXED);
+  }
+  return pid;
+}
 
 
 /* ---- signals ---- */
 
-static void quiet_set (sigset_t *set) {
-  sigemptyset(set);
-  sigaddset(set, SIGPIPE);
-  sigaddset(set, SIGXFSZ);
-}
-
 void quiet_begin (struct quiet *q) {
   sigset_t set, pending;
-  quiet_set(&set);
+  if (!pipe_signals)
+    return;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
   sigpending(&pending);
-  q->had = sigismember(&pending, SIGPIPE) || sigismember(&pending, SIGXFSZ);
+  q->had = sigismember(&pending, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &set, &q->old);
 }
 
@@ -43,7 +81,10 @@ void quiet_begin (struct quiet *q) {
 void quiet_end (struct quiet *q) {
   static const struct timespec now;
   sigset_t set;
-  quiet_set(&set);
+  if (!pipe_signals)
+    return;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
   if (!q->had)
     while (sigtimedwait(&set, NULL, &now) > 0 || errno == EINTR)
       ;
@@ -79,6 +120,34 @@ static int buffer_add (struct buffer *b, const char *data, size_t len) {
 static void buffer_free (struct buffer *b) {
   free(b->data);
   memset(b, 0, sizeof *b);
+}
+
+/* Large buffers whose pages are there already save the next transfer the
+   page faults: more than the copying costs. */
+static void warm_keep (struct engine *e, struct buffer *b) {
+  if (b->size <= TRUSTED_LENGTH && e->running != NULL && e->nwarm < ENGINE_WARM) {
+    e->warm[e->nwarm] = *b;
+    e->warm[e->nwarm++].len = 0;
+    memset(b, 0, sizeof *b);
+  }
+  else
+    buffer_free(b);
+}
+
+static void warm_take (struct engine *e, struct buffer *b, size_t size) {
+  for (int i = 0; i < e->nwarm; i++) {
+    if (e->warm[i].size >= size) {
+      free(b->data);
+      *b = e->warm[i];
+      e->warm[i] = e->warm[--e->nwarm];
+      return;
+    }
+  }
+}
+
+static void warm_drop (struct engine *e) {
+  while (e->nwarm > 0)
+    buffer_free(&e->warm[--e->nwarm]);
 }
 
 
@@ -167,8 +236,10 @@ static int plain_body (const struct transfer *t) {
 static int goes_on (const struct transfer *t) {
   char range[128], etag[PART_VALIDATOR];
   long long from;
-  const char *known = t->part->validator;
-  if (known[0] == '"' && header_copy(t, "ETag", etag, sizeof etag) && strcmp(etag, known) != 0)
+  const char *had = t->part->validator;
+  if (had == NULL)
+    return 0;
+  if (had[0] == '"' && header_copy(t, "ETag", etag, sizeof etag) && strcmp(etag, had) != 0)
     return 0;
   return header_copy(t, "Content-Range", range, sizeof range)
       && sscanf(range, "bytes %lld-", &from) == 1 && from == (long long)t->resume;
@@ -190,7 +261,7 @@ static int begin_file (struct transfer *t, long status) {
     return fail(t, WHY_WRITE, err);
   if (status != 200 || !takes_ranges(t) || !validator_of(t, validator))
     return 1;
-  err = part_describe(t->part, validator);
+  err = part_version(t->part, validator);
   return err == 0 ? 1 : fail(t, WHY_WRITE, err);
 }
 
@@ -212,12 +283,7 @@ static int begin_body (struct transfer *t) {
   if (length > t->limit - t->resume && plain_body(t))
     return fail(t, WHY_TOO_LARGE, 0);
   if (t->part == NULL && t->body.size < (size_t)length && length <= TRUSTED_LENGTH) {
-    struct buffer *warm = &t->engine->warm;
-    if (warm->size >= (size_t)length) {  /* its pages are there already */
-      struct buffer mine = t->body;
-      t->body = *warm;
-      *warm = mine;
-    }
+    warm_take(t->engine, &t->body, (size_t)length);
     buffer_room(&t->body, (size_t)length);  /* a hint: growing comes later */
   }
   return 1;
@@ -340,19 +406,49 @@ static void set_common (struct transfer *t) {
     curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
 }
 
-struct transfer *transfer_new (struct engine *e, struct group *g) {
+static struct transfer *transfer_make (struct engine *e) {
   struct transfer *t = calloc(1, sizeof *t);
   if (t == NULL)
     return NULL;
-  t->easy = e->nspare > 0 ? e->spare[--e->nspare] : curl_easy_init();
+  t->engine = e;
+  t->easy = curl_easy_init();
   if (t->easy == NULL) {
     free(t);
     return NULL;
   }
-  t->engine = e;
+  set_common(t);
+  return t;
+}
+
+static void drop_settings (struct transfer *t) {
+  if (t->mime != NULL)
+    curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, NULL);
+  curl_easy_reset(t->easy);
+  curl_mime_free(t->mime);
+  curl_slist_free_all(t->headers);
+  t->mime = NULL;
+  t->headers = NULL;
+  t->profile = 0;
+}
+
+/* One that is set up already if there is one, else any spare one, else new */
+struct transfer *transfer_new (struct engine *e, struct group *g, int64_t profile) {
+  struct transfer *t;
+  int i = e->nspare - 1;
+  while (i > 0 && (profile == 0 || e->spare[i]->profile != profile))
+    i--;
+  if (i >= 0) {
+    t = e->spare[i];
+    e->spare[i] = e->spare[--e->nspare];
+    if (profile == 0 || t->profile != profile) {
+      drop_settings(t);
+      set_common(t);
+    }
+  }
+  else if ((t = transfer_make(e)) == NULL)
+    return NULL;
   t->group = g;
   t->limit = INT64_MAX;
-  set_common(t);
   return t;
 }
 
@@ -365,68 +461,62 @@ int transfer_add (struct transfer *t) {
   return (int)rc;
 }
 
-static void keep_warm (struct engine *e, struct buffer *b) {
-  if (b->size > e->warm.size && b->size <= TRUSTED_LENGTH) {
-    struct buffer old = e->warm;
-    e->warm = *b;
-    e->warm.len = 0;
-    *b = old;
-  }
-}
-
 /* Refused, and tried again later, while an easy handle still has it */
 static void share_close (struct engine *e) {
   if (e->share != NULL && curl_share_cleanup(e->share) == CURLSHE_OK)
     e->share = NULL;
 }
 
-/* The easy handle, back to the spare ones or cleaned up */
-static void drop_easy (struct engine *e, CURL *easy) {
-  if (e->multi != NULL && e->nspare < ENGINE_SPARE) {
-    curl_easy_reset(easy);
-    e->spare[e->nspare++] = easy;
-  }
-  else {
+static void transfer_free (struct transfer *t) {
+  if (t->easy != NULL) {
     struct quiet q;
     quiet_begin(&q);
-    curl_easy_cleanup(easy);
+    curl_easy_cleanup(t->easy);
     quiet_end(&q);
   }
-}
-
-/* Not of a transfer that another process runs on: that is only freed here. */
-static void release_curl (struct transfer *t) {
-  struct engine *e = t->engine;
-  if (e->multi != NULL) {
-    struct quiet q;
-    quiet_begin(&q);
-    curl_multi_remove_handle(e->multi, t->easy);
-    quiet_end(&q);
-  }
-  if (t->mime != NULL)
-    curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, NULL);
-  drop_easy(e, t->easy);
   curl_mime_free(t->mime);
-  if (e->closed)
-    share_close(e);
+  curl_slist_free_all(t->headers);
+  buffer_free(&t->head);
+  buffer_free(&t->body);
+  free(t);
 }
 
+/* Keeps the first fields and zeroes what belonged to one use. */
+static void make_spare (struct engine *e, struct transfer *t) {
+  size_t used = offsetof(struct transfer, next);
+  if (t->body.size > KEPT_BODY)
+    warm_keep(e, &t->body);
+  if (t->head.size > KEPT_HEAD)
+    buffer_free(&t->head);
+  t->head.len = t->body.len = 0;
+  memset((char *)t + used, 0, offsetof(struct transfer, errbuf) + 1 - used);
+  e->spare[e->nspare++] = t;
+}
+
+/* What another process runs on is not touched: its memory is all that goes. */
 void transfer_release (struct transfer *t) {
   struct engine *e = t->engine;
   if (t->link != NULL) {
     unlink_transfer(t);
     t->group->count--;
   }
-  if (!engine_foreign(e)) {
-    if (t->easy != NULL)
-      release_curl(t);
-    if (e->running != NULL)
-      keep_warm(e, &t->body);
+  if (engine_foreign(e)) {
+    t->easy = NULL;
+    t->mime = NULL;
   }
-  curl_slist_free_all(t->headers);
-  buffer_free(&t->head);
-  buffer_free(&t->body);
-  free(t);
+  if (t->easy != NULL && e->multi != NULL) {
+    struct quiet q;
+    quiet_begin(&q);
+    curl_multi_remove_handle(e->multi, t->easy);
+    quiet_end(&q);
+    if (e->nspare < ENGINE_SPARE) {
+      make_spare(e, t);
+      return;
+    }
+  }
+  transfer_free(t);
+  if (e->closed)
+    share_close(e);
 }
 
 void group_close (struct group *g, struct engine *e) {
@@ -444,7 +534,7 @@ void group_close (struct group *g, struct engine *e) {
 /* ---- the engine ---- */
 
 int engine_foreign (const struct engine *e) {
-  return e->multi != NULL && e->pid != getpid();
+  return e->multi != NULL && e->pid != this_process();
 }
 
 static void end_running (struct engine *e, struct transfer *t) {
@@ -493,7 +583,7 @@ int engine_ready (struct engine *e) {
   if (e->share == NULL && !share_make(e))
     return 0;
   e->multi = curl_multi_init();
-  e->pid = getpid();
+  e->pid = this_process();
   return e->multi != NULL;
 }
 
@@ -509,13 +599,13 @@ void engine_close (struct engine *e) {
   while (e->running != NULL)
     end_running(e, e->running);
   while (e->nspare > 0)
-    curl_easy_cleanup(e->spare[--e->nspare]);
+    transfer_free(e->spare[--e->nspare]);
   if (e->multi != NULL)
     curl_multi_cleanup(e->multi);
   e->multi = NULL;
   share_close(e);
   quiet_end(&q);
-  buffer_free(&e->warm);
+  warm_drop(e);
   e->closed = 1;
 }
 
@@ -553,6 +643,6 @@ int engine_step (struct engine *e, struct group *g, int ms) {
   if (rc == CURLM_OK && g->done == NULL && ms > 0)
     rc = curl_multi_poll(e->multi, NULL, 0, ms, NULL);
   if (e->running == NULL)
-    buffer_free(&e->warm);
+    warm_drop(e);
   return (int)rc;
 }

@@ -2,12 +2,14 @@
 ** http_part.c - the file that a download grows in
 **
 ** "<path>.part" is locked (flock) while a download writes it, so two
-** downloads of one path never mix, between threads or processes. Beside it
-** "<path>.part.meta" says what it is the beginning of: written before the
-** first byte of the body, so that whatever is found after a crash is either
-** described or thrown away.
-** What a kill leaves: a prefix of the body, or nothing; <path> itself is
-** replaced by one rename, and only by a complete file.
+** downloads of one path never mix, between threads or processes. Once it is
+** worth going on with, "<path>.part.meta" beside it says what it is the
+** beginning of; a part without one that fits is thrown away.
+** True between calls, and after a kill at any instant:
+**   P1  <path> is the old file or a complete new one: it is only renamed to.
+**   P2  A meta file describes the bytes that are in the part: it is removed
+**       before they are, and written after the first of them.
+**   P3  No part, no meta file.
 ** Fork.  The descriptor and its lock are shared with a child; the child only
 ** closes its copy (an explicit unlock would free the parent's lock).
 */
@@ -46,9 +48,10 @@ static void forget (struct part *p) {
   if (p->fd >= 0)
     close(p->fd);
   free(p->name);
-  free(p->metaname);
+  free(p->url);
+  free(p->validator);
   p->fd = -1;
-  p->name = p->metaname = NULL;
+  p->name = p->url = p->validator = NULL;
 }
 
 static void unlock (struct part *p) {
@@ -58,10 +61,10 @@ static void unlock (struct part *p) {
 
 /* Locked, but is it still the file of that name? Another download may have
    renamed it between our open and our lock. */
-static int still_there (const struct part *p) {
-  struct stat opened, named;
-  return fstat(p->fd, &opened) == 0 && lstat(p->name, &named) == 0
-      && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+static int still_there (const struct part *p, const struct stat *opened) {
+  struct stat named;
+  return lstat(p->name, &named) == 0 && opened->st_dev == named.st_dev
+      && opened->st_ino == named.st_ino;
 }
 
 static int open_locked (struct part *p) {
@@ -77,7 +80,7 @@ static int open_locked (struct part *p) {
     if (!S_ISREG(st.st_mode))
       return EEXIST;
     p->size = st.st_size;
-    if (still_there(p))
+    if (still_there(p, &st))
       return 0;
     close(p->fd);
     p->fd = -1;
@@ -103,8 +106,7 @@ int part_open (struct part *p, const char *path) {
     return EINVAL;
   p->pid = getpid();
   p->name = joined(path, device ? "" : ".part");
-  p->metaname = joined(path, ".part.meta");
-  if (p->name == NULL || p->metaname == NULL)
+  if (p->name == NULL)
     err = ENOMEM;
   else
     err = device ? open_direct(p) : open_locked(p);
@@ -113,65 +115,44 @@ int part_open (struct part *p, const char *path) {
   return err;
 }
 
+
+/* ---- the description ---- */
+
 /* What the meta file has to be. The URL is in it as a hash: it may hold a
-   password. The last line tells a whole description from a torn one. */
+   secret. The last line tells a whole description from a torn one. */
 static int meta_text (char text[META_SIZE], const struct part *p, const char *validator) {
-  return snprintf(text, META_SIZE, "%surl-sha256 %s\nvalidator %s\nend\n", META_HEAD, p->urlhash,
+  struct sha256 h;
+  unsigned char digest[SHA256_SIZE];
+  char hex[2 * SHA256_SIZE + 1];
+  sha256_init(&h);
+  sha256_update(&h, p->url, strlen(p->url));
+  sha256_final(&h, digest);
+  sha256_hex(digest, hex);
+  return snprintf(text, META_SIZE, "%surl-sha256 %s\nvalidator %s\nend\n", META_HEAD, hex,
                   validator);
 }
 
-static ssize_t read_meta (const struct part *p, char *text, size_t max) {
-  int fd = open(p->metaname, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0)
+static int meta_open (const struct part *p, int flags) {
+  char *name = joined(p->name, ".meta");
+  int fd;
+  if (name == NULL) {
+    errno = ENOMEM;
     return -1;
-  ssize_t n = read(fd, text, max);
-  close(fd);
-  return n;
+  }
+  fd = open(name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+  free(name);
+  return fd;
 }
 
-/* The validator is taken from between the fixed words, then the whole is
-   compared with what would have been written for it. */
-static int meta_matches (struct part *p) {
-  static const char word[] = "\nvalidator ";
-  char found[META_SIZE + 1], expected[META_SIZE];
-  ssize_t n = read_meta(p, found, META_SIZE);
-  if (n <= 0)
-    return 0;
-  found[n] = '\0';
-  const char *from = strstr(found, word);
-  if (from == NULL)
-    return 0;
-  from += sizeof word - 1;
-  size_t len = strcspn(from, "\n");
-  if (len == 0 || len >= PART_VALIDATOR)
-    return 0;
-  memcpy(p->validator, from, len);
-  p->validator[len] = '\0';
-  meta_text(expected, p, p->validator);
-  return strcmp(found, expected) == 0;
-}
-
-int part_resumable (struct part *p, const char *url) {
-  struct sha256 h;
-  unsigned char digest[SHA256_SIZE];
-  sha256_init(&h);
-  sha256_update(&h, url, strlen(url));
-  sha256_final(&h, digest);
-  sha256_hex(digest, p->urlhash);
-  p->described = !p->direct && p->size > 0 && meta_matches(p);
-  return p->described;
-}
-
-int part_restart (struct part *p) {
-  if (p->direct)
-    return 0;
+static int meta_remove (struct part *p) {
+  char *name = joined(p->name, ".meta");
+  int rc;
+  if (name == NULL)
+    return ENOMEM;
+  rc = unlink(name);
+  free(name);
   p->described = 0;
-  if (unlink(p->metaname) != 0 && errno != ENOENT)
-    return errno;
-  if (p->size > 0 && ftruncate(p->fd, 0) != 0)
-    return errno;
-  p->size = 0;
-  return 0;
+  return rc != 0 && errno != ENOENT ? errno : 0;
 }
 
 static int write_all (int fd, const char *data, size_t len) {
@@ -187,20 +168,92 @@ static int write_all (int fd, const char *data, size_t len) {
   return 0;
 }
 
-int part_describe (struct part *p, const char *validator) {
+static int meta_write (struct part *p) {
   char text[META_SIZE];
-  if (p->direct)
-    return 0;
-  int n = meta_text(text, p, validator);
-  int fd = open(p->metaname, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+  int n = meta_text(text, p, p->validator);
+  int fd = meta_open(p, O_WRONLY | O_CREAT | O_TRUNC);
   if (fd < 0)
     return errno;
   int err = write_all(fd, text, (size_t)n);
   close(fd);
   if (err != 0)
-    unlink(p->metaname);
-  p->described = err == 0;
+    meta_remove(p);
+  else
+    p->described = 1;
   return err;
+}
+
+/* The validator is taken from between the fixed words, then the whole is
+   compared with what would have been written for it. */
+static int meta_matches (struct part *p) {
+  static const char word[] = "\nvalidator ";
+  char found[META_SIZE + 1], expected[META_SIZE];
+  int fd = meta_open(p, O_RDONLY);
+  ssize_t n = fd < 0 ? -1 : read(fd, found, META_SIZE);
+  if (fd >= 0)
+    close(fd);
+  if (n <= 0)
+    return 0;
+  found[n] = '\0';
+  const char *from = strstr(found, word);
+  if (from == NULL)
+    return 0;
+  from += sizeof word - 1;
+  size_t len = strcspn(from, "\n");
+  if (len == 0 || len >= PART_VALIDATOR)
+    return 0;
+  free(p->validator);
+  p->validator = strndup(from, len);
+  if (p->validator == NULL)
+    return 0;
+  meta_text(expected, p, p->validator);
+  return strcmp(found, expected) == 0;
+}
+
+static void no_version (struct part *p) {
+  free(p->validator);
+  p->validator = NULL;
+}
+
+/* Of a part that this call has written itself the version is known; of one
+   that was there its description tells. */
+int part_resumable (struct part *p, const char *url) {
+  if (p->direct || p->size == 0)
+    no_version(p);
+  if (p->url == NULL && (p->url = strdup(url)) == NULL)
+    return 0;
+  if (p->direct || p->size == 0)
+    return 0;
+  if (p->validator != NULL)
+    return 1;
+  p->described = meta_matches(p);
+  if (!p->described)
+    no_version(p);
+  return p->described;
+}
+
+int part_version (struct part *p, const char *validator) {
+  if (p->direct)
+    return 0;
+  no_version(p);
+  p->validator = strdup(validator);
+  return p->validator != NULL ? 0 : ENOMEM;
+}
+
+
+/* ---- the bytes ---- */
+
+int part_restart (struct part *p) {
+  int err;
+  no_version(p);
+  if (p->direct || p->size == 0)
+    return 0;
+  if ((err = meta_remove(p)) != 0)
+    return err;
+  if (ftruncate(p->fd, 0) != 0)
+    return errno;
+  p->size = 0;
+  return 0;
 }
 
 int part_write (struct part *p, const char *data, size_t len) {
@@ -218,6 +271,8 @@ int part_write (struct part *p, const char *data, size_t len) {
     data += n;
     len -= (size_t)n;
   }
+  if (!p->described && p->validator != NULL && p->size >= PART_DESCRIBED)
+    return meta_write(p);
   return 0;
 }
 
@@ -238,43 +293,59 @@ int part_hash (struct part *p, struct sha256 *hash, int64_t *at, size_t max) {
   return 1;
 }
 
+
+/* ---- the end ---- */
+
+/* link refuses to replace a file, and rename does not */
+static int give_name (struct part *p, const char *path, int replace) {
+  if (replace)
+    return rename(p->name, path) != 0 ? errno : 0;
+  if (link(p->name, path) != 0)
+    return errno;
+  unlink(p->name);
+  return 0;
+}
+
 int part_commit (struct part *p, const char *path, int replace) {
-  int err = 0;
   if (!p->direct) {
-    if ((replace ? rename(p->name, path) : link(p->name, path)) != 0)
-      err = errno;
-    else {
-      if (!replace)
-        unlink(p->name);
-      unlink(p->metaname);
-    }
-  }
-  if (err == 0) {
+    int err = p->described ? meta_remove(p) : 0;
+    if (err == 0)
+      err = give_name(p, path, replace);
+    if (err != 0)
+      return err;
     unlock(p);
-    forget(p);
   }
-  return err;
+  forget(p);
+  return 0;
 }
 
 void part_discard (struct part *p) {
   if (p->fd < 0)
     return;
   if (mine(p) && !p->direct) {
+    meta_remove(p);
     unlink(p->name);
-    unlink(p->metaname);
     unlock(p);
   }
   forget(p);
 }
 
+/* Short of being described it is described now, if it is worth that. */
+static int worth_keeping (struct part *p) {
+  if (p->size == 0 || p->direct)
+    return 0;
+  return p->described || (p->validator != NULL && meta_write(p) == 0);
+}
+
 void part_close (struct part *p) {
   if (p->fd < 0)
     return;
-  if (!p->described || p->size == 0)
+  if (!mine(p))
+    forget(p);
+  else if (!worth_keeping(p))
     part_discard(p);
   else {
-    if (mine(p))
-      unlock(p);
+    unlock(p);
     forget(p);
   }
 }

@@ -9,17 +9,20 @@
 -- tries), download.lua names files, client.lua has the calls. In C, one request
 -- is one transfer (src/http_bind.c, src/http_engine.c).
 local client = require "conc.http.client"
-local json = require "conc.http.json"
-local session = require "conc.http.session"
-local submit = require "conc.http.submit"
 
 local shared = {}  -- the client of this thread: the default engine, no options
 
-local http = {
-  session = session.new,  -- http.session{...}
-  submit = submit.module, -- http.submit("download", url, path) -> future
-  null = json.null,       -- JSON's null
-}
+local http = {null = require("conc.http_core").null}  -- JSON's null
+
+-- http.session{...} -> a session
+function http.session(...)
+  return require("conc.http.session").new(...)
+end
+
+-- http.submit("download", url, path) -> a future
+function http.submit(...)
+  return require("conc.http.submit").module(...)
+end
 
 for _, name in ipairs {"get", "head", "post", "put", "patch", "delete", "request", "download",
                        "get_many", "download_many"} do

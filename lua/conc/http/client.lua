@@ -2,10 +2,8 @@
 -- on that of a session. A client has an engine (connections, cookies) and a
 -- template (the options of all its calls).
 local core = require "conc.http_core"
-local download = require "conc.http.download"
 local driver = require "conc.http.driver"
 local options = require "conc.http.options"
-local progress = require "conc.http.progress"
 
 local client = {}
 
@@ -23,24 +21,23 @@ local function check_string(call, n, value)
   return value
 end
 
-local metatables = setmetatable({}, {__mode = "k"})  -- one for each template
-
+-- A template is also the metatable of its jobs.
 local function inherit(template)
-  local mt = metatables[template]
-  if not mt then
-    mt = {__index = template}
-    metatables[template] = mt
-  end
-  return mt
+  template.__index = template
+  return template
 end
 
--- A job for url with that template; a bad URL makes one that has failed.
-local function new_job(self, call, url, template, multiplex)
-  local job = setmetatable({asked = template.method}, inherit(template))
+-- A job for url with that template; a bad URL makes one that has failed. All
+-- its usual fields are named at once: a table that grows costs more.
+local function new_job(self, call, url, template, multiplex, path)
   if self.base then url = core.resolve(self.base, url) or url end
-  url = options.url(call, url, template)
+  if template.query then url = options.url(call, url, template) end
   local scheme, host = options.check_url(url)
-  job.start, job.host = url, host
+  local job = setmetatable({
+    start = url, url = url, host = scheme and host, at = host, asked = template.method,
+    index = 0, tries = 0, hops = 0, began = false, deadline = false, response = false,
+    path = path, part = nil, resume = nil,
+  }, inherit(template))
   if not scheme then
     job.refused = host
     return job
@@ -49,10 +46,12 @@ local function new_job(self, call, url, template, multiplex)
     local user, password
     job.start, user, password = core.split_user(url)
     if not template.user and not template.header_set.authorization then
-      job.own_user, job.own_password = user, password
+      job.own_user, job.own_password, job.profile = user, password, false
     end
   end
-  job.multiplex = multiplex and scheme == "https"
+  if multiplex and scheme == "https" then
+    job.multiplex, job.profile = true, job.profile and job.profile + 1
+  end
   if self.origin and self.origin ~= scheme .. "://" .. host then
     job.confine = driver.strip_credentials
   end
@@ -116,31 +115,28 @@ function client.request(self, request)
   return run_one(self, new_job(self, "request", request.url, template))
 end
 
+-- Loaded where it is wanted; the bar is a to-be-closed variable of the caller.
+local function new_bar(opts, concurrency)
+  return opts.progress and require("conc.http.progress").new(opts.progress, concurrency) or nil
+end
+
 local function file_template(call, opts, base)
   local template = options.template(call, opts, base)
   template.compressed = false  -- the file as it is, so that it can be gone on with
-  if template.header_set.range then template.resume = false end
+  template.resume_off = template.resume == false or template.header_set.range ~= nil
+  template.resume = nil
   return template
 end
 
-local function file_job(self, call, url, path, template, multiplex)
-  local job = new_job(self, call, url, template, multiplex)
-  job.path, job.resume_off = path, template.resume == false
-  if not job.refused then
-    local ok, message = download.prepare(job, path)
-    if not ok then job.refused = message end
-  end
-  return job
-end
 
 function client.download(self, url, path, opts)
   check_string("download", 1, url)
   check_string("download", 2, path)
   opts = check_opts("download", 3, opts, options.names.download)
   local template = file_template("download", opts, self.template)
-  local bar <close> = progress.new(opts.progress, 1)
+  local bar <close> = new_bar(opts, 1)
   local limits = bar and {concurrency = 1, per_host = 1, progress = bar}
-  local job = file_job(self, "download", url, path, template)
+  local job = new_job(self, "download", url, template, false, path)
   driver.run(engine_of(self), {job}, limits or single)
   local res = job.response
   if not res.error then return res.bytes, res end
@@ -163,7 +159,7 @@ local function limits_of(opts, bar)
 end
 
 local function run_many(self, jobs, opts)
-  local bar <close> = progress.new(opts.progress, opts.concurrency or default_concurrency)
+  local bar <close> = new_bar(opts, opts.concurrency or default_concurrency)
   if jobs[1] then driver.run(engine_of(self), jobs, limits_of(opts, bar)) end
   local responses = {}
   for i, job in ipairs(jobs) do responses[i] = job.response end
@@ -203,47 +199,33 @@ function client.get_many(self, requests, opts)
   return run_many(self, jobs, opts)
 end
 
--- Closes the parts of the jobs that never ran, should an entry be refused.
-local function close_jobs(jobs)
-  for _, job in ipairs(jobs) do
-    if job.part then job.part:close() end
-  end
-end
-
 local function has_options(entry)
   for key in pairs(entry) do
     if key ~= 1 and key ~= 2 then return true end
   end
 end
 
-local function file_jobs(self, entries, opts, jobs)
-  local call = "download_many"
-  local common = common_template(file_template, call, opts, self.template)
-  local checked = {}
-  for i = 1, #entries do
-    local entry, template = entries[i], common
-    if type(entry) ~= "table" then bad_entry(call, i, "{url, path}", entry) end
-    local url, path = entry.url or entry[1], entry.path or entry[2]
-    if type(url) ~= "string" or type(path) ~= "string" then
-      bad_entry(call, i, "{url, path}", entry)
-    end
-    if has_options(entry) then
-      options.check(call, entry, options.names.download_entry, 2)
-      template = file_template(call, entry, common)
-    end
-    checked[i] = {url, path, template}
+local function file_job(self, call, i, entry, common)
+  if type(entry) ~= "table" then bad_entry(call, i, "{url, path}", entry) end
+  local url, path, template = entry[1] or entry.url, entry[2] or entry.path, common
+  if type(url) ~= "string" or type(path) ~= "string" then
+    bad_entry(call, i, "{url, path}", entry)
   end
-  for i, entry in ipairs(checked) do
-    jobs[i] = file_job(self, call, entry[1], entry[2], entry[3], true)
+  if has_options(entry) then
+    options.check(call, entry, options.names.download_entry, 2)
+    template = file_template(call, entry, common)
   end
-  return jobs
+  return new_job(self, call, url, template, true, path)
 end
 
 function client.download_many(self, entries, opts)
   check_list("download_many", entries)
   opts = check_opts("download_many", 2, opts, options.names.download_many)
-  local jobs <close> = setmetatable({}, {__close = close_jobs})
-  file_jobs(self, entries, opts, jobs)
+  local common = common_template(file_template, "download_many", opts, self.template)
+  local jobs = {}
+  for i = 1, #entries do
+    jobs[i] = file_job(self, "download_many", i, entries[i], common)
+  end
   return run_many(self, jobs, opts)
 end
 

@@ -53,20 +53,27 @@ local function server_name(folder)
   end
 end
 
--- Gives the job its part file; nil, message if there cannot be one.
-function download.prepare(job, path)
+local function in_folder(job, path)
+  local folder = path:gsub("/*$", "") .. "/"
+  job.rename = server_name(folder)
+  return folder .. (download.name_of_url(job.start) or "download")
+end
+
+-- Gives the job its part file, at its first try; otherwise the message why
+-- there cannot be one.
+function download.open(job)
+  local path = job.path
   if path == "" or path:find("\0", 1, true) then
-    return nil, ("cannot write %q: not a file name"):format(path)
+    return ("cannot write %q: not a file name"):format(path)
   end
-  if path:sub(-1) == "/" or core.kind(path) == "directory" then
-    local folder = path:gsub("/*$", "") .. "/"
-    path = folder .. (download.name_of_url(job.start) or "download")
-    job.rename = server_name(folder)
+  if path:sub(-1) == "/" then path = in_folder(job, path) end
+  local part, message, directory = core.part(path)
+  if directory and not job.rename then
+    path = in_folder(job, path)
+    part, message = core.part(path)
   end
-  local part, message = core.part(path)
-  if not part then return nil, ("cannot write %s.part: %s"):format(path, message) end
-  job.path, job.part = path, part
-  return true
+  job.path, job.part = path, part or nil
+  return not part and ("cannot write %s.part: %s"):format(path, message) or nil
 end
 
 return download

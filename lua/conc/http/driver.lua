@@ -11,6 +11,7 @@
 -- What a try or a redirect changes is set in the job itself and taken back by
 -- 'rewind'; false there hides a field of the template.
 local core = require "conc.http_core"
+local download = require "conc.http.download"
 local options = require "conc.http.options"
 local response = require "conc.http.response"
 local headers = require "conc.http.headers"
@@ -64,9 +65,11 @@ end
 
 -- Back to what was asked for: before the first try, and before each other.
 local function rewind(job)
-  job.url, job.hops = job.start, 0
-  job.method, job.body, job.mime, job.headers = nil, nil, nil, nil
-  job.user, job.password = nil, nil
+  job.url, job.at, job.hops = job.start, job.host, 0
+  if job.tries > 1 then
+    job.method, job.body, job.mime, job.headers = nil, nil, nil, nil
+    job.user, job.password = nil, nil
+  end
   if job.own_user then job.user, job.password = job.own_user, job.own_password end
 end
 
@@ -93,12 +96,12 @@ local function filtered(lines, keep)
 end
 
 function driver.strip_credentials(job)
-  job.user, job.password = false, false
+  job.user, job.password, job.profile = false, false, false
   job.headers = filtered(job.headers, function (name) return harmless[name] end)
 end
 
 local function drop_body(job)
-  job.method, job.body, job.mime = "GET", false, false
+  job.method, job.body, job.mime, job.profile = "GET", false, false, false
   job.headers = filtered(job.headers, function (name) return not name:find("^content%-") end)
 end
 
@@ -168,17 +171,19 @@ local function prepare_part(job)
   local lines = filtered(job.headers, function () return true end)
   lines[#lines + 1] = ("Range: bytes=%d-"):format(job.resume)
   lines[#lines + 1] = "If-Range: " .. validator
-  job.headers = lines
+  job.headers, job.profile = lines, false
   return true
 end
 
--- Makes the job ready for a try; otherwise the message why it cannot be.
+-- Makes the job ready for a try; otherwise the message why it cannot be. A job
+-- with a path has its part file from the first try on.
 local function start_try(job)
   job.tries = job.tries + 1
   rewind(job)
-  job.at = job.host
   if job.confine then job.confine(job) end
-  if job.part then
+  if job.path then
+    local refused = not job.part and download.open(job)
+    if refused then return refused end
     local ok, message = prepare_part(job)
     if not ok then return ("cannot write %s.part: %s"):format(job.path, message) end
   end
@@ -224,7 +229,7 @@ local function begin(run, job)
     job.deadline = job.timeout and job.began + job.timeout
   end
   local message = start_try(job)
-  if message then return failf(run, job, message) end
+  if message then return fail(run, job, message) end
   if not launch(run, job) then return time_up(run, job) end
   take_slot(run, job)
 end
@@ -451,7 +456,7 @@ function driver.run(engine, jobs, limits)
     ready = {}, ready_first = 1, ready_last = 0,
   }
   for i, job in ipairs(jobs) do
-    job.index, job.tries, job.hops = i, 0, 0
+    job.index = i
     if job.refused then fail(run, job, job.refused) else enqueue(run, job) end
   end
   while run.left > 0 do

@@ -5,8 +5,6 @@
 -- A template is a table whose fields http_core reads (src/http_bind.c) plus
 -- those that the driver reads: retries, redirects, timeout, path, ...
 local core = require "conc.http_core"
-local json = require "conc.http.json"
-local suggest = require "conc.suggest"
 
 local options = {}
 
@@ -163,7 +161,7 @@ function options.check(call, opts, names, positional)
   for name, value in pairs(opts) do
     if not names[name] then
       if math.type(name) ~= "integer" or name < 1 or name > (positional or 0) then
-        local near = suggest(name, names)
+        local near = require("conc.suggest")(name, names)
         raise("%s: unknown option '%s'%s", call, tostring(name),
               near and ("; did you mean '%s'?"):format(near) or "")
       end
@@ -339,7 +337,7 @@ local function set_content(call, t, opts, headers)
   if opts.files then
     t.mime = multipart(call, opts)
   elseif opts.json ~= nil then
-    local ok, text = pcall(json.encode, opts.json)
+    local ok, text = pcall(require("conc.http.json").encode, opts.json)
     if not ok then raise("%s: option 'json': %s", call, tostring(text)) end
     t.body = text
     default_header(headers, "Content-Type", "application/json")
@@ -365,6 +363,8 @@ options.shown = shown
 
 -- url -> scheme, host:port | nil, message
 function options.check_url(url)
+  local plain, at = core.origin(url)
+  if plain then return plain, at end
   if url:find("[%c%s]") then
     return nil, ("bad URL %q: it contains a space or a control character"):format(shown(url))
   end
@@ -421,6 +421,10 @@ local defaults = {
   user_agent = "conc (libcurl/" .. core.curl_version .. ")",
 }
 
+-- Numbers what is set alike (http_core keeps transfers that are set up): two to
+-- a template, the second for multiplexed ones.
+local profiles = 0
+
 -- A template out of 'base' (another template, or nil) and checked options.
 function options.template(call, opts, base)
   local t = copy(base or defaults)
@@ -441,12 +445,14 @@ function options.template(call, opts, base)
     t.max_bytes = finite(t.max_bytes) and math.tointeger(t.max_bytes) or math.maxinteger
   end
   t.header_set, t.headers = headers, header_lines(headers)
+  profiles = profiles + 2
+  t.profile = profiles
   return t
 end
 
--- The URL to ask for: query added. Raises only for a bad query.
+-- The URL with the template's query added
 function options.url(call, url, t)
-  return t.query and with_query(call, url, t.query) or url
+  return with_query(call, url, t.query)
 end
 
 return options

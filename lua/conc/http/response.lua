@@ -2,8 +2,6 @@
 -- download path and bytes. One that failed has ok = false, error and no
 -- status. This module is its metatable, so that a response sent to another
 -- thread finds its methods there.
-local json = require "conc.http.json"
-
 local response = {}
 response.__index = response
 
@@ -35,7 +33,7 @@ end
 function response.json(self)
   if self.error then error("response:json: " .. self.error, 2) end
   if not self.body then error("response:json: the body went to " .. tostring(self.path), 2) end
-  local ok, value = pcall(json.decode, self.body)
+  local ok, value = pcall(require("conc.http.json").decode, self.body)
   if not ok then
     error(("response:json: body of %s: %s"):format(self.url, tostring(value)), 2)
   end

@@ -12,8 +12,8 @@ static struct lock *checkitslock (lua_State *L) {
   return condition_lock(checkcondition(L));
 }
 
-static int notheld (lua_State *L, struct lock *l) {
-  return hold_notheld(L, lock_owner(l));
+static int notheld (lua_State *L, const char *verb, struct lock *l) {
+  return hold_notheld(L, verb, lock_owner(l));
 }
 
 /* condition:acquire([timeout]) -> true | true, "abandoned" | nil, "timeout" */
@@ -26,7 +26,7 @@ static int m_acquire (lua_State *L) {
 static int m_release (lua_State *L) {
   struct lock *l = checkitslock(L);
   if (lock_release(l) != CONC_OK)
-    return notheld(L, l);
+    return notheld(L, "release", l);
   return 0;
 }
 
@@ -47,7 +47,7 @@ static int m_with (lua_State *L) {
 static int m_close (lua_State *L) {
   struct lock *l = checkitslock(L);
   if (lock_release(l) != CONC_OK && lua_isnoneornil(L, 2))
-    return notheld(L, l);
+    return notheld(L, "release", l);
   return 0;
 }
 
@@ -58,7 +58,7 @@ static int m_wait (lua_State *L) {
   bool abandoned;
   int rc = condition_wait(c, hold_deadline(L, 2), &abandoned);
   if (rc == CONC_NOTHELD)
-    return notheld(L, condition_lock(c));
+    return notheld(L, "wait", condition_lock(c));
   int n = hold_result(L, rc);
   if (!abandoned)
     return n;
@@ -91,7 +91,7 @@ static int wait_for_look (lua_State *L, int status, lua_KContext ctx) {
     struct condition *c = checkcondition(L);
     int rc = condition_wait(c, until, &abandoned);
     if (rc == CONC_NOTHELD)
-      return notheld(L, condition_lock(c));
+      return notheld(L, "wait_for", condition_lock(c));
     bind_raise(L, rc);
     ctx |= (rc == CONC_TIMEOUT ? FOR_EXPIRED : 0) | (abandoned ? FOR_ABANDONED : 0);
     lua_pushvalue(L, FOR_PREDICATE);
@@ -105,7 +105,7 @@ static int m_wait_for (lua_State *L) {
   hold_checkcall(L);
   deadline until = hold_deadline(L, 3);
   if (lock_owner(l) != self()->key)
-    return notheld(L, l);
+    return notheld(L, "wait_for", l);
   lua_settop(L, FOR_PREDICATE);
   lua_pushinteger(L, until);
   lua_pushvalue(L, FOR_PREDICATE);
@@ -116,7 +116,7 @@ static int m_wait_for (lua_State *L) {
 static int notify (lua_State *L, uint64_t n) {
   struct condition *c = checkcondition(L);
   if (condition_notify(c, n) != CONC_OK)
-    return notheld(L, condition_lock(c));
+    return notheld(L, "notify", condition_lock(c));
   return 0;
 }
 

@@ -53,14 +53,14 @@ void hold_pushstate (lua_State *L, thread_key key, const char *how) {
   }
 }
 
-int hold_notheld (lua_State *L, thread_key key) {
+int hold_notheld (lua_State *L, const char *verb, thread_key key) {
   const char *kind = block_ops(bind_toblock(L, 1))->name;
   const char *me = push_name(L, self()->key);
-  const char *state = "it is not held";
+  const char *state = "not held";
   if (key != 0) {
     hold_pushstate(L, key, "held");
-    state = lua_pushfstring(L, "it is %s", lua_tostring(L, -1));
+    state = lua_pushfstring(L, "%s, not held by %s", lua_tostring(L, -1), me);
   }
-  return luaL_argerror(L, 1, lua_pushfstring(L, "%s held by %s expected, %s",
-                                             kind, me, state));
+  return luaL_argerror(L, 1, lua_pushfstring(L, "%s by its holder expected: %s is %s",
+                                             verb, kind, state));
 }

@@ -30,8 +30,8 @@ void hold_checkcall (lua_State *L);
 ** call lets it go, and a message handler still sees where an error came from.
 */
 int hold_call (lua_State *L, int rc);
-/* Raises for a release by another than the holder 'key' (0: nobody). */
-int hold_notheld (lua_State *L, thread_key key);
+/* Raises for a 'verb' ("release") by another than the holder 'key' (0: nobody). */
+int hold_notheld (lua_State *L, const char *verb, thread_key key);
 /* Pushes 'held by "worker-2"', 'free' or 'abandoned'. */
 void hold_pushstate (lua_State *L, thread_key key, const char *how);
 

@@ -23,14 +23,14 @@ static int acquire (lua_State *L, struct lock *l) {
 
 static int release (lua_State *L, struct lock *l) {
   if (unlikely(lock_release(l) != CONC_OK))
-    return hold_notheld(L, lock_owner(l));
+    return hold_notheld(L, "release", lock_owner(l));
   return 0;
 }
 
 /* Leaving a scope by an error: that error is what counts. */
 static int leave (lua_State *L, struct lock *l) {
   if (lock_release(l) != CONC_OK && lua_isnoneornil(L, 2))
-    return hold_notheld(L, lock_owner(l));
+    return hold_notheld(L, "release", lock_owner(l));
   return 0;
 }
 

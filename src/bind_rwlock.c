@@ -30,7 +30,7 @@ static int untimed (lua_State *L, bool write) {
 
 static int notheld (lua_State *L, struct rwlock *rw) {
   bool writing;
-  return hold_notheld(L, rwlock_owner(rw, &writing));
+  return hold_notheld(L, "release", rwlock_owner(rw, &writing));
 }
 
 /* rwlock:acquire_read([timeout]) -> true | true, "abandoned" | nil, "timeout" */

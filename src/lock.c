@@ -58,6 +58,8 @@ static bool spin (struct lock *l, thread_key me) {
     if (word == 0 && cas_acquire(&l->owner, &word, me)) {
       store_relaxed(&l->spin, usual - usual / 8 + n / 8);
       l->depth = 1;
+      if (tracing())
+        trace_hold(&l->head, true);
       return true;
     }
     if (word == LOCK_KEPT)
@@ -91,6 +93,8 @@ static int take (struct lock *l, thread_key me, struct wait_node *mine, bool sta
       if (!cas_acquire(&l->owner, &word, marked(l, me, mine)))
         continue;
       l->depth = 1;
+      if (tracing())
+        trace_hold(&l->head, true);
       return free ? CONC_OK : CONC_ABANDONED;
     }
     if (!staying || (word & KEY_BIT)
@@ -169,28 +173,35 @@ static int stand_in_line (struct lock *l, thread_key me, struct wait *w) {
   return rc;
 }
 
-int lock_acquire_slow (struct lock *l, thread_key me, deadline until) {
+static int acquire (struct lock *l, thread_key me, deadline until) {
   struct wait w;
-  if (lock_owner(l) == me) {
-    if (l->head.kind == KIND_RLOCK) {
-      if (l->depth == UINT32_MAX)
-        return CONC_RANGE;
-      l->depth++;
-      return CONC_OK;
-    }
-  }
-  else if (until != DEADLINE_NOW && spin(l, me))
-    return CONC_OK;
   if (until == DEADLINE_NOW)
     return try_once(l, me);
+  if (lock_owner(l) != me && spin(l, me))
+    return CONC_OK;
   wait_init(&w, &l->line, &l->guard, until, &l->head, "acquire");
   w.links = until == DEADLINE_NEVER;
   return stand_in_line(l, me, &w);
 }
 
+int lock_acquire_slow (struct lock *l, thread_key me, deadline until) {
+  if (l->head.kind == KIND_RLOCK && lock_owner(l) == me) {
+    if (l->depth == UINT32_MAX)
+      return CONC_RANGE;
+    l->depth++;
+    return CONC_OK;
+  }
+  int rc = acquire(l, me, until);
+  if (tracing() && (rc == CONC_OK || rc == CONC_ABANDONED))
+    trace_hold(&l->head, true);
+  return rc;
+}
+
 /* Gives it up, with somebody in line or not. The store of 'owner' commits. */
 static void let_go (struct lock *l, thread_key me) {
   thread_key old = me, next = 0, word = 0;
+  if (tracing())
+    trace_hold(&l->head, false);
   if (cas_release(&l->owner, &old, 0))
     return;
   guard_lock(&l->guard);
@@ -226,15 +237,22 @@ int lock_take_back (struct lock *l, uint32_t depth) {
   struct thread_record *me = self();
   thread_key none = 0;
   int rc = CONC_OK;
-  if (!cas_acquire(&l->owner, &none, me->key) && !spin(l, me->key)) {
+  if (cas_acquire(&l->owner, &none, me->key)) {
+    if (tracing())
+      trace_hold(&l->head, true);
+  }
+  else if (!spin(l, me->key)) {
     struct wait w;
     wait_init(&w, &l->line, &l->guard, DEADLINE_NEVER, &l->head, "acquire");
     w.node = &me->again;
     w.links = w.noninterruptible = true;
     rc = stand_in_line(l, me->key, &w);
   }
-  if (rc == CONC_OK || rc == CONC_ABANDONED)
+  if (rc == CONC_OK || rc == CONC_ABANDONED) {
     l->depth = depth;
+    if (tracing())
+      trace_hold(&l->head, true);
+  }
   return rc;
 }
 

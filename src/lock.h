@@ -46,6 +46,7 @@
 
 #include "arena.h"
 #include "gate.h"
+#include "trace.h"
 
 #define LOCK_KEPT      KEY_BIT
 #define LOCK_PATIENCE  ((nanos)1000000)   /* of who is first in a line */
@@ -81,13 +82,18 @@ static inline int lock_acquire (struct lock *l, deadline until) {
   if (unlikely(!cas_acquire(&l->owner, &none, me)))
     return lock_acquire_slow(l, me, until);
   l->depth = 1;
+  if (tracing())
+    trace_hold(&l->head, true);
   return CONC_OK;
 }
 
 /* CONC_OK or CONC_NOTHELD. An rlock: once less. */
 static inline int lock_release (struct lock *l) {
   thread_key me = self()->key, old = me;
-  if (l->head.kind == KIND_LOCK && likely(cas_release(&l->owner, &old, 0)))
+  if (tracing())
+    return lock_release_slow(l, me);
+  if (l->head.kind == KIND_LOCK && !tracing()
+      && likely(cas_release(&l->owner, &old, 0)))
     return CONC_OK;
   return lock_release_slow(l, me);
 }

@@ -226,6 +226,8 @@ static bool is_link (struct rwlock *rw, struct wait *w, bool write) {
 static int go_in (struct rwlock *rw, thread_key me, bool write) {
   if (write) {
     store_release(&rw->writer, me);
+    if (tracing())
+      trace_hold(&rw->head, true);
     return CONC_OK;
   }
   struct reader *r = find(rw, 0);
@@ -235,6 +237,8 @@ static int go_in (struct rwlock *rw, thread_key me, bool write) {
   kill_order();
   store_release(&r->key, me);
   rw->readers++;
+  if (tracing())
+    trace_hold(&rw->head, true);
   return CONC_OK;
 }
 
@@ -313,6 +317,8 @@ static int acquire (struct rwlock *rw, deadline until, bool write) {
   while ((rc = acquire_once(rw, until, write)) == CONC_FULL)
     if (!add_page(rw))
       break;
+  if (tracing() && (rc == CONC_OK || rc == CONC_ABANDONED))
+    trace_hold(&rw->head, true);
   return rc;
 }
 
@@ -341,10 +347,15 @@ int rwlock_release (struct rwlock *rw) {
       rw->readers--;
     }
   }
-  if (rc == CONC_OK)
+  if (rc == CONC_OK) {
     let_in(rw);
+    if (tracing() && find(rw, me) == NULL)
+      trace_hold(&rw->head, false);
+  }
   check(rw);
   guard_unlock(&rw->guard);
+  if (tracing() && rc == CONC_OK)
+    trace_hold(&rw->head, false);
   return rc;
 }
 

@@ -1,0 +1,167 @@
+/*
+** kit.h - what the C tests of floors 0 to 3 share: a line a test, seeded
+** chance, threads and forked children that attach to the arena, kills
+*/
+#ifndef CONC_KIT_H
+#define CONC_KIT_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "gate.h"
+#include "sys.h"
+
+#define MS      ((nanos)1000000)
+#define SOON    (20000 * MS)        /* waited out only where something is wrong */
+#define ACTORS  64
+
+static int kit_number, kit_failed;
+static uint64_t kit_seed;
+
+static inline void ok (bool good, const char *name) {
+  printf("%sok %d - %s\n", good ? "" : "not ", ++kit_number, name);
+  fflush(stdout);
+  if (!good) kit_failed = 1;
+}
+
+static inline uint32_t chance (uint32_t below) {
+  kit_seed ^= kit_seed << 13; kit_seed ^= kit_seed >> 7; kit_seed ^= kit_seed << 17;
+  return (uint32_t)(kit_seed >> 16) % below;
+}
+
+static inline void kit_open (void) {
+  const char *given = getenv("CONC_SEED");
+  kit_seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)sys_now() | 1;
+  printf("# seed %llu\n", (unsigned long long)kit_seed);
+  if (arena_open() != CONC_OK) {
+    printf("Bail out! no shared memory\n");
+    exit(1);
+  }
+  gate_open();
+}
+
+static inline int kit_close (void) {
+  printf("1..%d\n", kit_number);
+  return kit_failed;
+}
+
+static inline size_t kit_live (void) {
+  struct arena_stats s;
+  arena_stats(&s);
+  return s.live;
+}
+
+static inline void pause_us (long us) {
+  struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+  nanosleep(&ts, NULL);
+}
+
+/* Until the expression is true; false: it did not become so in time. */
+#define eventually(what)  __extension__ ({ \
+  deadline kit_until = sys_now() + SOON; \
+  while (!(what) && sys_now() < kit_until) pause_us(500); \
+  (what); })
+
+/* What all see: 'a' and 'b' are the test's own. */
+struct scene {
+  struct block head;
+  struct block *_Atomic object;       /* under test; counted */
+  _Atomic thread_key key[ACTORS];     /* of those that take part */
+  _Atomic int result[ACTORS];
+  _Atomic uint64_t rounds, wrong, a, b;
+  _Atomic thread_key inside;
+};
+static struct scene *scene;
+
+/* The stage for one object, which 'b' (in hand) is. */
+static inline void stage (struct block *b) {
+  struct block *s = arena_alloc(sizeof *scene);
+  scene = (struct scene *)(void *)s;
+  memset((char *)s + sizeof *s, 0, sizeof *scene - sizeof *s);
+  block_ref(&scene->object, b);
+  arena_settle(b);
+}
+
+static inline void unstage (void) {
+  block_unref(&scene->object);
+  arena_free(&scene->head);
+}
+
+/* {=== threads ===} */
+
+struct kit_start { void (*f) (int); int i; };
+
+static void *kit_body (void *arg) {
+  struct kit_start start = *(struct kit_start *)arg;
+  free(arg);
+  store_release(&scene->key[start.i], self()->key);
+  start.f(start.i);
+  record_detach();
+  return NULL;
+}
+
+static inline pthread_t start_thread (void (*f) (int), int i) {
+  pthread_t t;
+  struct kit_start *start = malloc(sizeof *start);
+  *start = (struct kit_start){ f, i };
+  store_release(&scene->key[i], 0);
+  if (pthread_create(&t, NULL, kit_body, start) != 0) exit(1);
+  while (load_acquire(&scene->key[i]) == 0) pause_us(50);
+  return t;
+}
+
+static inline void join_thread (pthread_t t) {
+  pthread_join(t, NULL);
+}
+
+/* {=== processes ===} */
+
+static inline pid_t start_child (void (*f) (int), int i) {
+  struct process_record *p = process_embryo(false);
+  store_release(&scene->key[i], 0);
+  fflush(stdout);
+  pid_t parent = getpid(), pid = fork();
+  if (pid == 0) {
+    if (!sys_die_with_parent(parent)) _exit(1);
+    process_born_child(p);
+    kit_seed ^= (uint64_t)getpid() * 0x9E3779B97F4A7C15u;
+    store_release(&scene->key[i], self()->key);
+    f(i);
+    process_leave();
+    _exit(0);
+  }
+  process_born_parent(p, pid);
+  return pid;
+}
+
+static inline void await_child (int i) {
+  while (load_acquire(&scene->key[i]) == 0) pause_us(50);
+}
+
+/* Killed, and nobody has been told: others have to find out. */
+static inline void kill_child (pid_t pid) {
+  siginfo_t info;
+  kill(pid, SIGKILL);
+  waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+}
+
+static inline void reap_child (pid_t pid) {
+  waitpid(pid, NULL, 0);
+  process_look_around();
+}
+
+/* Has the i-th come to wait? (It sleeps in a line, or is about to.) */
+static inline bool waits (int i) {
+  thread_key key = load_acquire(&scene->key[i]);
+  struct thread_record *t = key != 0 ? record_of(key) : NULL;
+  return t != NULL && load_acquire(&t->word) == WORD_ASLEEP;
+}
+
+#endif

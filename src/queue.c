@@ -3,6 +3,7 @@
 */
 #include "queue_store.h"
 #include "sys.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,6 @@
 
 #define PATIENCE   ((nanos)1 * 1000000)   /* Q6 */
 #define WAKE_MOST  16                     /* rung for one commit */
-
-void (*queue_changed) (struct block *b);
 
 static bool is_fifo (const struct queue *q) {
   return q->head.kind == KIND_QUEUE || q->head.kind == KIND_CHANNEL;
@@ -22,7 +21,7 @@ static const struct store *store_of (const struct queue *q) {
        : q->head.kind == KIND_LIFO_QUEUE ? &lifo_store : &heap_store;
 }
 
-static struct guard *getters_guard (struct queue *q) {
+struct guard *queue_getters (struct queue *q) {
   return likely(is_fifo(q)) ? &q->gets.guard : &q->puts.guard;
 }
 
@@ -56,18 +55,17 @@ static void wake_line (struct guard *guard, struct gate *gate,
 }
 
 static void tell_watchers (struct queue *q) {
-  struct guard *g = getters_guard(q);
+  struct guard *g = queue_getters(q);
   guard_lock(g);
   gate_wake_all(&q->watchers);
   guard_unlock(g);
-  if (queue_changed != NULL)
-    queue_changed(&q->head);
+  watch_changed(&q->head);
 }
 
 /* After the commit of n items put, n items got: Q5. */
 static void after_put (struct queue *q, uint64_t n) {
   if (load_full(&q->getting) && n > 0)
-    wake_line(getters_guard(q), &q->nonempty, &q->getting, n);
+    wake_line(queue_getters(q), &q->nonempty, &q->getting, n);
   if (unlikely(load_full(&q->watched)))
     tell_watchers(q);
 }
@@ -95,7 +93,7 @@ struct line {
 
 static void line_begin (struct line *l, struct queue *q, bool get, deadline until,
                         const char *verb) {
-  l->guard = get ? getters_guard(q) : &q->puts.guard;
+  l->guard = get ? queue_getters(q) : &q->puts.guard;
   l->gate = get ? &q->nonempty : &q->nonfull;
   l->flag = get ? &q->getting : &q->putting;
   l->starved = get ? &q->gets.starved : &q->puts.starved;
@@ -342,7 +340,7 @@ static struct block *copy_message (struct block *from) {
 }
 
 int queue_peek (struct queue *q, struct record *r, struct priority *pri) {
-  struct guard *g = getters_guard(q);
+  struct guard *g = queue_getters(q);
   guard_lock(g);
   int rc = look(q, 1);
   if (rc == CONC_OK) {
@@ -375,7 +373,7 @@ static void drop_blocks (const struct sink *s) {
 static void drop_items (struct queue *q) {
   _Alignas(8) char room[4096];
   struct sink s = { .to = room, .size = sizeof room, .max = UINT32_MAX };
-  struct guard *g = getters_guard(q);
+  struct guard *g = queue_getters(q);
   bool left, trim;
   do {
     trim = false;
@@ -646,7 +644,7 @@ static void queue_repair (struct guard *g, struct thread_record *dead) {
     gate_repair(&q->nonfull);
     gate_repair(&q->finished);
   }
-  if (g == getters_guard(q)) {
+  if (g == queue_getters(q)) {
     gate_repair(&q->nonempty);
     gate_repair(&q->watchers);
   }

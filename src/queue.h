@@ -184,6 +184,8 @@ static inline bool queue_closed (struct queue *q) {
 bool queue_ready (struct queue *q);
 /* Closed, and nothing left? */
 bool queue_over (struct queue *q);
+/* The getters' guard: for select, and for who watches. */
+struct guard *queue_getters (struct queue *q);
 /* In debug builds: aborts where Q1, Q2 or Q4 do not hold. Takes the guards. */
 void queue_valid (struct queue *q);
 
@@ -205,8 +207,5 @@ void batch_source (struct batch *b, struct source *s);
 void batch_end (struct batch *b);      /* drops what was not put */
 
 void queue_open (void);
-
-/* Set by watch.c: the readiness of a watched object may have changed. */
-extern void (*queue_changed) (struct block *b);
 
 #endif

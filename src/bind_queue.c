@@ -1,0 +1,451 @@
+/*
+** bind_queue.c - floor 7: queue, lifo_queue, priority_queue
+*/
+#include "bind_queue.h"
+#include "bind_hold.h"
+
+#include <math.h>
+
+/* {=== records and values ===} */
+
+void bind_pack (lua_State *L, int idx, struct queue *q, struct record *r) {
+  struct parcel p;
+  codec_encode(L, idx, 1, 0, "item", 0, &p);
+  if (unlikely(!queue_pack(q, &p, r)))
+    bind_full(L);
+}
+
+int bind_put (lua_State *L, struct queue *q, struct record *r,
+              const struct priority *pri, deadline until) {
+  int rc = queue_put(q, r, pri, until);
+  if (likely(rc == CONC_OK)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (r->head.length & RECORD_BLOCK)
+    block_destroy(r->u.block);
+  return bind_result(L, rc);
+}
+
+static int unpack_block (lua_State *L) {
+  struct block *b = (struct block *)lua_touserdata(L, 1);
+  codec_decode_message(L, b, 0);
+  return 1;
+}
+
+static struct block *block_in (const struct record_head *h) {
+  return ((const struct record *)(const void *)h)->u.block;
+}
+
+void bind_unpack (lua_State *L, const struct record_head *h) {
+  luaL_checkstack(L, 4, "too many values");
+  if (likely(!(h->length & RECORD_BLOCK))) {
+    codec_decode(L, (const char *)(h + 1), h->length, NULL, 0, h->flags);
+    return;
+  }
+  lua_pushcfunction(L, unpack_block);
+  lua_pushlightuserdata(L, block_in(h));
+  int status = lua_pcall(L, 1, 1, 0);
+  block_destroy(block_in(h));
+  if (status != LUA_OK)
+    lua_error(L);
+}
+
+void bind_pushpriority (lua_State *L, const struct priority *p) {
+  if (p->is_float)
+    lua_pushnumber(L, p->u.n);
+  else
+    lua_pushinteger(L, p->u.i);
+}
+
+int bind_get (lua_State *L, struct queue *q, deadline until, bool both) {
+  struct record r;
+  struct sink s;
+  s.to = (char *)&r;
+  s.size = sizeof r;
+  s.max = 1;
+  int rc = queue_get(q, &s, until);
+  if (unlikely(rc != CONC_OK))
+    return bind_result(L, rc);
+  bind_unpack(L, &r.head);
+  if (likely(!both))
+    return 1;
+  bind_pushpriority(L, &s.priority);
+  return 2;
+}
+
+/* {=== arguments ===} */
+
+static bool is_priority (const struct queue *q) {
+  return q->head.kind == KIND_PRIORITY_QUEUE;
+}
+
+static struct queue *check_other (lua_State *L, int arg) {
+  struct block *b = bind_test(L, arg, KIND_LIFO_QUEUE);
+  if (b == NULL)
+    b = bind_test(L, arg, KIND_PRIORITY_QUEUE);
+  if (b == NULL)
+    bind_badkind(L, arg, KIND_QUEUE);
+  return queue_of(b);
+}
+
+static inline struct queue *checkqueue (lua_State *L, int arg) {
+  struct block *b = bind_test(L, arg, KIND_QUEUE);
+  return likely(b != NULL) ? queue_of(b) : check_other(L, arg);
+}
+
+static void checkpriority (lua_State *L, int arg, struct priority *p) {
+  if (lua_type(L, arg) != LUA_TNUMBER) {
+    const char *msg = lua_pushfstring(L, "priority (a number) expected, got %s",
+                                      luaL_typename(L, arg));
+    luaL_argerror(L, arg, msg);
+  }
+  p->is_float = !lua_isinteger(L, arg);
+  if (!p->is_float)
+    p->u.i = lua_tointeger(L, arg);
+  else {
+    p->u.n = lua_tonumber(L, arg);
+    if (isnan(p->u.n))
+      luaL_argerror(L, arg, "priority (a number) expected, got NaN");
+  }
+}
+
+static lua_Integer checkcount (lua_State *L, int arg, const char *what) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  if (n < 1) {
+    const char *msg = lua_pushfstring(L, "%s of 1 or more expected, got %I", what,
+                                      (LUAI_UACINT)n);
+    luaL_argerror(L, arg, msg);
+  }
+  return n;
+}
+
+/* {=== put ===} */
+
+/* queue:put(value [, timeout]) -> true | nil, "timeout" | nil, "closed"
+   priority_queue:put(value, priority [, timeout]) */
+static int m_put (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  struct priority pri;
+  struct record r;
+  bool ordered = is_priority(q);
+  if (unlikely(lua_type(L, 2) <= LUA_TNIL))
+    luaL_argerror(L, 2, "a value other than nil expected");
+  if (ordered)
+    checkpriority(L, 3, &pri);
+  deadline until = hold_deadline(L, ordered ? 4 : 3);
+  bind_pack(L, 2, q, &r);
+  return bind_put(L, q, &r, ordered ? &pri : NULL, until);
+}
+
+struct filling { struct batch batch; struct queue *q; int rc; };
+
+/* (list, filling): encodes all of the list; may raise. */
+static int fill_batch (lua_State *L) {
+  struct filling *f = (struct filling *)lua_touserdata(L, 2);
+  lua_Integer n = luaL_len(L, 1);
+  for (lua_Integer i = 1; i <= n && f->rc == CONC_OK; i++) {
+    struct parcel p;
+    if (lua_geti(L, 1, i) == LUA_TNIL)
+      return luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
+    codec_encode(L, 3, 1, 0, "item", (int)i - 1, &p);
+    f->rc = batch_add(&f->batch, f->q, &p);
+    lua_settop(L, 2);
+  }
+  return 0;
+}
+
+/* queue:put_many(list [, timeout]) -> how many were put [, "timeout" | "closed"]
+   priority_queue:put_many(list, priority [, timeout]): the same for all */
+static int m_put_many (lua_State *L) {
+  struct filling f;
+  struct source s;
+  f.q = checkqueue(L, 1);
+  f.rc = CONC_OK;
+  bool ordered = is_priority(f.q);
+  if (!lua_istable(L, 2) && bind_toblock(L, 2) == NULL)
+    luaL_typeerror(L, 2, "list");
+  if (ordered)
+    checkpriority(L, 3, &s.priority);
+  deadline until = hold_deadline(L, ordered ? 4 : 3);
+  luaL_checkstack(L, 4, NULL);
+  batch_begin(&f.batch);
+  lua_pushcfunction(L, fill_batch);
+  lua_pushvalue(L, 2);
+  lua_pushlightuserdata(L, &f);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    batch_end(&f.batch);
+    return lua_error(L);
+  }
+  batch_source(&f.batch, &s);
+  int rc = f.rc;
+  if (rc == CONC_OK && s.left > 0)
+    rc = queue_put_many(f.q, &s, until);
+  batch_end(&f.batch);
+  bind_raise(L, rc);
+  lua_pushinteger(L, (lua_Integer)s.done);
+  if (rc == CONC_OK)
+    return 1;
+  lua_pushstring(L, rc == CONC_CLOSED ? "closed" : "timeout");
+  return 2;
+}
+
+/* {=== get ===} */
+
+/* queue:get([timeout]) -> value | nil, "timeout" | nil, "closed" */
+static int m_get (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  return bind_get(L, q, hold_deadline(L, 2), is_priority(q));
+}
+
+/* Records that were got and are to be appended to a list. */
+struct pouring { const char *at; uint32_t left; lua_Integer n; };
+
+/* Pushes them one after the other; table at 'idx'. A record whose value cannot
+   be made is done with, too. */
+static void pour (lua_State *L, int idx, struct pouring *p) {
+  while (p->left > 0) {
+    const struct record_head *h = (const struct record_head *)(const void *)p->at;
+    p->at += record_size(h);
+    p->left--;
+    bind_unpack(L, h);
+    lua_rawseti(L, idx, ++p->n);
+  }
+}
+
+static int pour_protected (lua_State *L) {
+  pour(L, 1, (struct pouring *)lua_touserdata(L, 2));
+  return 0;
+}
+
+static bool has_blocks (const struct sink *s) {
+  const char *at = s->to;
+  for (uint32_t i = 0; i < s->n; i++) {
+    const struct record_head *h = (const struct record_head *)(const void *)at;
+    if (h->length & RECORD_BLOCK)
+      return true;
+    at += record_size(h);
+  }
+  return false;
+}
+
+/* Of records with blocks, in hand, none is left when an error goes on; those
+   that can be made are, so that the error is that of one item alone. */
+static void pour_all (lua_State *L, int idx, const struct sink *s, lua_Integer *n) {
+  struct pouring p = { s->to, s->n, *n };
+  if (likely(!has_blocks(s)))
+    pour(L, idx, &p);
+  else {
+    int status = LUA_OK;
+    while (p.left > 0) {
+      lua_pushcfunction(L, pour_protected);
+      lua_pushvalue(L, idx);
+      lua_pushlightuserdata(L, &p);
+      int rc = lua_pcall(L, 2, 0, 0);
+      if (rc == LUA_OK)
+        continue;
+      if (status == LUA_OK)
+        status = rc;
+      else
+        lua_pop(L, 1);
+    }
+    if (status != LUA_OK)
+      lua_error(L);
+  }
+  *n = p.n;
+}
+
+/* queue:get_many(max [, timeout]) -> list of 1..max | nil, "timeout" | nil, "closed" */
+static int m_get_many (lua_State *L) {
+  _Alignas(8) char room[4096];
+  struct queue *q = checkqueue(L, 1);
+  lua_Integer max = checkcount(L, 2, "max"), n = 0;
+  struct sink s = { .to = room, .size = sizeof room };
+  deadline until = hold_deadline(L, 3);
+  int rc;
+  luaL_checkstack(L, 6, NULL);
+  s.max = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
+  rc = queue_get(q, &s, until);
+  if (rc != CONC_OK)
+    return bind_result(L, rc);
+  int idx = lua_gettop(L) + 1;
+  uint64_t more = queue_length(q);
+  if (more > (uint64_t)(max - s.n)) more = (uint64_t)(max - s.n);
+  lua_createtable(L, (int)(s.n + (more < 100000 ? more : 100000)), 0);
+  do {
+    pour_all(L, idx, &s, &n);
+    s.max = (uint32_t)(max - n < UINT32_MAX ? max - n : UINT32_MAX);
+  } while (n < max && queue_get(q, &s, DEADLINE_NOW) == CONC_OK);
+  return 1;
+}
+
+static int items_next (lua_State *L) {
+  struct queue *q = checkqueue(L, lua_upvalueindex(1));
+  return bind_get(L, q, DEADLINE_NEVER, is_priority(q));
+}
+
+/* for value [, priority] in queue:items() do: until closed and drained */
+static int m_items (lua_State *L) {
+  checkqueue(L, 1);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, items_next, 1);
+  return 1;
+}
+
+/* queue:peek() -> the value that get would give | nil */
+static int m_peek (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  struct priority pri;
+  struct record r;
+  int rc = queue_peek(q, &r, &pri);
+  if (rc == CONC_TIMEOUT) {
+    lua_pushnil(L);
+    return 1;
+  }
+  bind_raise(L, rc);
+  bind_unpack(L, &r.head);
+  if (!is_priority(q))
+    return 1;
+  bind_pushpriority(L, &pri);
+  return 2;
+}
+
+/* {=== state ===} */
+
+/* #queue */
+static int m_len (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)queue_length(checkqueue(L, 1)));
+  return 1;
+}
+
+/* queue:empty() -> boolean */
+static int m_empty (lua_State *L) {
+  lua_pushboolean(L, queue_length(checkqueue(L, 1)) == 0);
+  return 1;
+}
+
+/* queue:full() -> boolean */
+static int m_full (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  lua_pushboolean(L, queue_length(q) >= q->maxsize);
+  return 1;
+}
+
+/* queue:maxsize() -> integer | nil */
+static int m_maxsize (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  if (q->maxsize == QUEUE_UNBOUNDED)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)q->maxsize);
+  return 1;
+}
+
+/* queue:closed() -> boolean */
+static int m_closed (lua_State *L) {
+  lua_pushboolean(L, queue_closed(checkqueue(L, 1)));
+  return 1;
+}
+
+/* queue:close([discard]) */
+static int m_close (lua_State *L) {
+  queue_close(checkqueue(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+
+/* local q <close>: no more puts; what is in it can still be got */
+static int m_leave (lua_State *L) {
+  queue_close(checkqueue(L, 1), false);
+  return 0;
+}
+
+/* queue:task_done() */
+static int m_task_done (lua_State *L) {
+  if (queue_task_done(checkqueue(L, 1)) != CONC_OK)
+    return luaL_error(L, "task_done called more often than items were put");
+  return 0;
+}
+
+/* queue:join([timeout]) -> true | nil, "timeout" */
+static int m_join (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  return bind_result(L, queue_join(q, hold_deadline(L, 2)));
+}
+
+static int m_tostring (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  const char *name = block_ops(&q->head)->name;
+  LUAI_UACINT n = (LUAI_UACINT)queue_length(q);
+  if (queue_closed(q))
+    lua_pushfstring(L, "conc.%s (closed, %I left)", name, n);
+  else if (q->maxsize == QUEUE_UNBOUNDED)
+    lua_pushfstring(L, "conc.%s (%I)", name, n);
+  else
+    lua_pushfstring(L, "conc.%s (%I of %I)", name, n, (LUAI_UACINT)q->maxsize);
+  return 1;
+}
+
+/* {=== constructors ===} */
+
+static int make (lua_State *L, enum kind kind) {
+  uint64_t max = lua_isnoneornil(L, 1) ? QUEUE_UNBOUNDED
+               : (uint64_t)checkcount(L, 1, "maxsize");
+  struct handle *h = bind_newhandle(L, kind);
+  bind_own(L, h, queue_new(kind, max));
+  return 1;
+}
+
+/* conc.queue([maxsize]) -> queue */
+static int core_queue (lua_State *L) {
+  return make(L, KIND_QUEUE);
+}
+
+/* conc.lifo_queue([maxsize]) -> lifo_queue */
+static int core_lifo_queue (lua_State *L) {
+  return make(L, KIND_LIFO_QUEUE);
+}
+
+/* conc.priority_queue([maxsize]) -> priority_queue */
+static int core_priority_queue (lua_State *L) {
+  return make(L, KIND_PRIORITY_QUEUE);
+}
+
+static const luaL_Reg methods[] = {
+  { "close", m_close },
+  { "closed", m_closed },
+  { "empty", m_empty },
+  { "full", m_full },
+  { "get", m_get },
+  { "get_many", m_get_many },
+  { "items", m_items },
+  { "join", m_join },
+  { "maxsize", m_maxsize },
+  { "peek", m_peek },
+  { "pollfd", bind_pollfd },
+  { "put", m_put },
+  { "put_many", m_put_many },
+  { "task_done", m_task_done },
+  { NULL, NULL }
+};
+
+static const luaL_Reg metamethods[] = {
+  { "__close", m_leave },
+  { "__len", m_len },
+  { "__tostring", m_tostring },
+  { NULL, NULL }
+};
+
+static const luaL_Reg functions[] = {
+  { "lifo_queue", core_lifo_queue },
+  { "priority_queue", core_priority_queue },
+  { "queue", core_queue },
+  { NULL, NULL }
+};
+
+void bind_open_queue (lua_State *L);
+void bind_open_queue (lua_State *L) {
+  bind_class(L, KIND_QUEUE, methods, metamethods);
+  bind_class(L, KIND_LIFO_QUEUE, methods, metamethods);
+  bind_class(L, KIND_PRIORITY_QUEUE, methods, metamethods);
+  luaL_setfuncs(L, functions, 0);
+}

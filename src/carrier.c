@@ -219,6 +219,10 @@ static int interrupted (void *ctx) {
   return interrupt_hook(ctx);
 }
 
+static int shielded (void *ctx) {
+  return poke_closing(ctx);
+}
+
 static void note_line (void *ctx, char *to, size_t size) {
   lua_State *L = ctx;
   lua_Debug ar;
@@ -233,7 +237,7 @@ static void note_line (void *ctx, char *to, size_t size) {
 }
 
 void carrier_hooks (lua_State *L) {
-  struct gate_hooks hooks = { interrupted, note_line, NULL };
+  struct gate_hooks hooks = { interrupted, shielded, note_line, NULL };
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   hooks.ctx = lua_tothread(L, -1);
   lua_pop(L, 1);

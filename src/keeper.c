@@ -33,19 +33,33 @@ static _Atomic bool idle;     /* it may sleep for ever: ring it when there is wo
 
 /* {=== what it does ===} */
 
+static void died (struct task *t) {
+  char story[160];
+  bool process = t->head.kind == KIND_PROCESS;
+  snprintf(story, sizeof story, "%s \"%s\" (pid %d) died with its %s",
+           process ? "process" : "thread", t->name, (int)load_relaxed(&t->pid),
+           process ? "parent" : "process");
+  task_flag(t, TASK_DIED | TASK_REPORTED);
+  call_died(t, story);
+}
+
 static void finish_dead (void) {
   uint32_t slot;
   while (roster_find_dead(&slot)) {
-    struct task *t = task_of(handle_get(slot));
-    char story[160];
-    bool process = t->head.kind == KIND_PROCESS;
-    snprintf(story, sizeof story, "%s \"%s\" (pid %d) died with its %s",
-             process ? "process" : "thread", t->name, (int)load_relaxed(&t->pid),
-             process ? "parent" : "process");
-    task_flag(t, TASK_DIED | TASK_REPORTED);
-    call_died(t, story);
+    died(task_of(handle_get(slot)));
     handle_drop(slot);
   }
+}
+
+/* Found by a waiter. Of a process whose parent lives, that one's keeper tells;
+   a thread whose process lives has ended like a thread of the host's. */
+static void look_after (struct task *t) {
+  if (t->head.kind != KIND_THREAD && t->head.kind != KIND_PROCESS)
+    return;
+  if (roster_orphaned(t))
+    died(t);
+  else if (t->head.kind == KIND_THREAD && record_ended(load_relaxed(&t->runner)))
+    task_finish(t, TASK_DONE, NULL);
 }
 
 static void look_around (void) {
@@ -65,10 +79,13 @@ static bool has_something (void) {
 }
 
 /* In milliseconds; -1: until rung. 'idle' first, then the look: either we see
-   who came meanwhile, or he sees that we sleep. */
-static int how_long (bool poll) {
+   who came meanwhile, or he sees that we sleep. 'quiet': nothing has happened
+   in the last round. */
+static int how_long (bool poll, bool quiet) {
   if (poll)
     return POLL;
+  if (!quiet)
+    return ROUND;
   store_full(&idle, true);
   if (!has_something())
     return -1;
@@ -79,12 +96,14 @@ static int how_long (bool poll) {
 static void keeper_body (void *unused) {
   struct epoll_event event[16];
   nanos next = sys_now() + (nanos)ROUND * 1000000;
+  bool quiet = false;
   (void)unused;
   store_release(&process_mine()->bell, (uint32_t)sys_tid());
   for (;;) {
     bool poll = process_polled();
-    int n = epoll_wait(epoll_fd, event, 16, how_long(poll));
+    int n = epoll_wait(epoll_fd, event, 16, how_long(poll, quiet));
     store_relaxed(&idle, false);
+    quiet = n == 0 && !has_something();
     bool ended = poll;
     for (int i = 0; i < n; i++) {
       if (event[i].data.fd == signal_fd)
@@ -183,5 +202,6 @@ static void in_child (void) {
 }
 
 void keeper_open (void) {
+  task_lost = look_after;
   pthread_atfork(before_fork, in_parent, in_child);
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -116,10 +117,44 @@ static void set_hook (lua_State *L, void *count) {
   lua_sethook(L, cancel_hook, LUA_MASKCOUNT, *(int *)count);
 }
 
+static void line_hook (lua_State *L, lua_Debug *ar);
+
 static void unset_hook (lua_State *L, void *unused) {
   (void)unused;
-  if (lua_gethook(L) == cancel_hook)
+  if (lua_gethook(L) == cancel_hook || lua_gethook(L) == line_hook)
     lua_sethook(L, NULL, 0, 0);
+}
+
+/* {=== where it is ===} */
+
+static void unset_line_hook (lua_State *L, void *unused);
+
+/* Of one coroutine alone is it the turn: it tells, and all forget. */
+static void line_hook (lua_State *L, lua_Debug *ar) {
+  struct thread_record *me = self();
+  unset_line_hook(mine.main, NULL);
+  unset_line_hook(L, NULL);
+  state_each(L, unset_line_hook, NULL);
+  if (load_relaxed(&me->ask_line) == 0)
+    return;
+  lua_getinfo(L, "Sl", ar);
+  if (ar->currentline > 0)
+    snprintf(me->line, sizeof me->line, "%s:%d", ar->short_src, ar->currentline);
+  store_release(&me->ask_line, 0);
+  sys_futex_wake(&me->ask_line, INT32_MAX);
+}
+
+static void unset_line_hook (lua_State *L, void *unused) {
+  (void)unused;
+  if (lua_gethook(L) == line_hook)
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* Another's hook stays. */
+static void set_line_hook (lua_State *L, void *unused) {
+  (void)unused;
+  if (lua_gethook(L) == NULL)
+    lua_sethook(L, line_hook, LUA_MASKCOUNT, 1);
 }
 
 /* {=== the signal ===} */
@@ -128,8 +163,15 @@ static void unset_hook (lua_State *L, void *unused) {
    it does when it has swallowed it. */
 static void hook_me (void) {
   struct thread_record *me = record_mine;
-  if (mine.L != NULL && me != NULL && asked(me))
+  if (mine.L == NULL || me == NULL)
+    return;
+  if (asked(me))
     set_hooks(load_relaxed(&me->wait_verb) != NULL || mine.met > 0 ? GRACE : 1);
+  else if (load_relaxed(&me->ask_line) != 0) {
+    set_line_hook(mine.main, NULL);
+    set_line_hook(mine.L, NULL);
+    state_each(mine.L, set_line_hook, NULL);
+  }
 }
 
 static void on_signal (int number) {
@@ -195,7 +237,8 @@ static void poke_local (uint32_t index, thread_key key) {
   pthread_mutex_lock(&lock);
   struct poked *p = table[index];
   struct thread_record *t = record_at(index);
-  if (p != NULL && p->L != NULL && (key == 0 ? asked(t) : !record_ended(key)))
+  if (p != NULL && p->L != NULL
+      && (key == 0 ? asked(t) || load_relaxed(&t->ask_line) != 0 : !record_ended(key)))
     poke_here(p, (pid_t)load_relaxed(&t->tid));
   pthread_mutex_unlock(&lock);
 }
@@ -214,12 +257,19 @@ void poke_thread (thread_key key) {
     keeper_ring(p);
 }
 
+void poke_ask_line (uint32_t index) {
+  struct thread_record *t = record_at(index);
+  store_release(&t->ask_line, 1);
+  poke_thread((thread_key)load_acquire(&t->generation) << 16 | index);
+}
+
 void poke_asked (void) {
   int top = thread_count();
   uint32_t me = process_mine()->index + 1;
   for (int i = 0; i < top; i++) {
     struct thread_record *t = record_at((uint32_t)i);
-    if (load_acquire(&t->owner) == me && load_relaxed(&t->cancel) != 0)
+    if (load_acquire(&t->owner) == me
+        && (load_relaxed(&t->cancel) != 0 || load_relaxed(&t->ask_line) != 0))
       poke_local((uint32_t)i, 0);
   }
 }
@@ -269,9 +319,12 @@ void poke_forget (lua_State *L) {
 static void before_fork (void) { pthread_mutex_lock(&lock); }
 static void in_parent (void) { pthread_mutex_unlock(&lock); }
 
-/* The thread that forked is the only one; it has another record now. */
+/* The thread that forked is the only one; it has another record now. Only what
+   is set is cleared: a page that is not written is not copied. */
 static void in_child (void) {
-  memset(table, 0, sizeof table);
+  int top = thread_count();
+  for (int i = 0; i < top; i++)
+    if (table[i] != NULL) table[i] = NULL;
   pthread_mutex_unlock(&lock);
 }
 

@@ -43,7 +43,10 @@ void poke_leave (const struct poke *before);
 void poke_forget (lua_State *L);
 /* Sets the hook in the thread named by 'key', in whichever process it runs. */
 void poke_thread (thread_key key);
-/* For the keeper: all of this process that were asked to stop. */
+/* Asks the thread of record 'index' for the line that it is on: once it has
+   noted it, its 'ask_line' is 0. Where somebody else's hook is set it does not. */
+void poke_ask_line (uint32_t index);
+/* For the keeper: all of this process that were asked to stop, or where they are. */
 void poke_asked (void);
 /* This process is a forked child of ours: SIGURG is ours. */
 void poke_child (void);

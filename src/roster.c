@@ -115,7 +115,7 @@ static bool gone (uint32_t process, uint32_t generation) {
 }
 
 /* Its process has ended; of a process, its parent too, whose keeper would tell. */
-static bool orphaned (struct task *t) {
+bool roster_orphaned (struct task *t) {
   return t->process_generation != 0 && gone(t->process, t->process_generation)
       && (t->head.kind != KIND_PROCESS || gone(t->home, t->home_generation));
 }
@@ -130,7 +130,7 @@ bool roster_find_dead (uint32_t *slot) {
   guard_lock(&roster->guard);
   for (uint32_t i = 0; i < load_relaxed(&roster->top) && found == NULL; i++) {
     struct block *task = load_relaxed(&roster->place[i]);
-    if (task != NULL && orphaned(task_of(task))) {
+    if (task != NULL && roster_orphaned(task_of(task))) {
       block_ref(&m->refs[0], found = task);
       block_unref(&roster->place[i]);
     }

@@ -47,6 +47,8 @@ struct block *roster_list (uint32_t *n);
 ** False: there is none.
 */
 bool roster_find_dead (uint32_t *slot);
+/* Has the process ended that t runs in, or is; and nobody else is to tell? */
+bool roster_orphaned (struct task *t);
 /* Puts a task there that has no life here: the main thread's. */
 void roster_add (struct block *task);
 

@@ -161,10 +161,15 @@ local function test(file)
   end
 end
 
+-- The first failures of a file, in full where they are not too long.
 local function explain(b)
   print("\n== " .. b.plan.source)
-  for _, failure in ipairs(b.failures) do
-    print("  " .. table.concat(failure, "\n  "))
+  for i, failure in ipairs(b.failures) do
+    if i > 20 then
+      print(("  ... and %d more, in %s"):format(#b.failures - 20, b.plan.report))
+      break
+    end
+    print("  " .. table.concat(failure, "\n  ", 1, math.min(#failure, 40)))
   end
   if b.trouble then
     print("  " .. b.plan.name .. " " .. b.trouble)

@@ -24,24 +24,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* {=== in the new thread ===} */
 
 struct spawn {
   struct life *life;
   deadline due;                   /* of a timer; DEADLINE_NOW else */
+  bool named;                     /* by the program: the system is told */
 };
 
 /* The call leaves the task for the caller's hand. */
 static struct block *take_call (struct task *t) {
-  struct block *b = load_relaxed(&t->call);
-  if (b != NULL) {
-    arena_hold(b);
-    kill_order();
-    store_relaxed(&t->call, NULL);
-  }
-  return b;
+  return task_take(t, &t->call);
 }
 
 static void run_in_state (struct task *t, struct outcome *o) {
@@ -73,7 +67,8 @@ static void thread_run (void *arg) {
   free(arg);
   call_become(t);
   if (await_due(t, s.due) && task_claim(t)) {
-    sys_thread_name(t->name);
+    if (s.named)
+      sys_thread_name(t->name);
     run_in_state(t, &o);
     life_retire(s.life);
     call_become(NULL);
@@ -95,25 +90,24 @@ static void post_call (lua_State *L, struct task *t, int first, int n) {
     parcel_drop(&p);
     bind_full(L);
   }
-  store_relaxed(&t->call, b);
-  kill_order();
-  arena_settle(b);
+  task_keep(t, &t->call, b);
 }
 
-static int start_spawn (struct task *t, deadline due, const struct thread_options *o) {
+static int start_spawn (struct task *t, deadline due, const struct start *start) {
   struct spawn *s = malloc(sizeof *s);
   if (s == NULL) {
     errno = ENOMEM;
     return CONC_SYSTEM;
   }
   s->due = due;
+  s->named = start->name[0] != '\0';
   s->life = life_begin(&t->head);
   if (s->life == NULL) {
     free(s);
     return CONC_FULL;
   }
   struct life *life = s->life;
-  int rc = thread_start(thread_run, s, o);
+  int rc = thread_start(thread_run, s, &start->options);
   if (rc != CONC_OK) {
     int error = errno;
     life_end(life);
@@ -132,13 +126,13 @@ static void spawn (lua_State *L, struct start *s, int last, deadline due,
   struct task *t = carrier_task(L, KIND_THREAD, s);
   t->process = here->index;
   t->process_generation = load_relaxed(&here->generation);
-  store_relaxed(&t->pid, (int32_t)getpid());
+  store_relaxed(&t->pid, load_relaxed(&here->pid));
   if (due != DEADLINE_NOW)
     task_flag(t, TASK_TIMER);
   post_call(L, t, s->function, last - s->function + 1);
   int rc = keeper_start();
   if (rc == CONC_OK)
-    rc = start_spawn(t, due, &s->options);
+    rc = start_spawn(t, due, s);
   if (rc == CONC_FULL)
     bind_full(L);
   if (rc != CONC_OK)
@@ -187,7 +181,7 @@ static void become_main (lua_State *L) {
   struct task *t = task_of(b);
   t->process = here->index;
   t->process_generation = load_relaxed(&here->generation);
-  store_relaxed(&t->pid, (int32_t)getpid());
+  store_relaxed(&t->pid, load_relaxed(&here->pid));
   task_claim(t);
   call_become(t);
   roster_add(b);
@@ -310,6 +304,7 @@ static const luaL_Reg functions[] = {
 /* A fresh state, before its image is taken. */
 static int make_state (lua_State *L) {
   luaL_openlibs(L);
+  state_furnish(L);
   lua_pushcfunction(L, core_print);
   lua_setglobal(L, "print");
   open_state(L);

@@ -119,6 +119,8 @@ struct state {
   char *image;                 /* what [base, base + image_size) was */
   size_t image_size;
   uint32_t group;
+  bool plain;                  /* no finalizer can exist but the image's own */
+  size_t outside;              /* blocks of malloc's */
   struct coroutines cos;
 };
 
@@ -135,25 +137,46 @@ static void *region_alloc (struct state *s, size_t size) {
   return p;
 }
 
-static void *fresh (struct state *s, size_t tag, size_t size) {
-  void *p = region_alloc(s, size);
-  if (p == NULL)
-    p = malloc(size);
-  if (tag == LUA_TTHREAD && p != NULL) {
-    memset(p, 0, size);
-    if (!cos_add(&s->cos, p)) {
-      if (!in_region(s, p)) free(p);
-      return NULL;
-    }
-  }
+static void *outside_alloc (struct state *s, size_t size) {
+  void *p = malloc(size);
+  if (p != NULL)
+    s->outside++;
   return p;
 }
 
 static void drop (struct state *s, void *p, size_t size) {
   if (size == coroutine_size)
     cos_remove(&s->cos, p);
-  if (!in_region(s, p))
+  if (!in_region(s, p)) {
+    s->outside--;
     free(p);
+  }
+}
+
+static void *fresh (struct state *s, size_t tag, size_t size) {
+  void *p = region_alloc(s, size);
+  if (p == NULL)
+    p = outside_alloc(s, size);
+  if (tag == LUA_TUSERDATA)
+    s->plain = false;
+  if (tag == LUA_TTHREAD && p != NULL) {
+    memset(p, 0, size);
+    if (!cos_add(&s->cos, p)) {
+      drop(s, p, size);
+      return NULL;
+    }
+  }
+  return p;
+}
+
+/* A block of the region that is to grow. */
+static void *move (struct state *s, void *p, size_t osize, size_t nsize) {
+  void *q = region_alloc(s, nsize);
+  if (q == NULL)
+    q = outside_alloc(s, nsize);
+  if (q != NULL)
+    memcpy(q, p, osize);
+  return q;
 }
 
 /* The lua_Alloc of our states. */
@@ -167,12 +190,7 @@ static void *state_alloc (void *ud, void *p, size_t osize, size_t nsize) {
   }
   if (!in_region(s, p))
     return realloc(p, nsize);
-  if (nsize <= osize)
-    return p;
-  void *q = region_alloc(s, nsize);
-  if (q == NULL) q = malloc(nsize);
-  if (q != NULL) memcpy(q, p, osize);
-  return q;
+  return nsize <= osize ? p : move(s, p, osize, nsize);
 }
 
 /* Tells how large the block of a coroutine is. */
@@ -252,7 +270,7 @@ static bool furnish (struct state *s) {
   lua_atpanic(s->L, panic);
   lua_setwarnf(s->L, warn_off, s->L);
   lua_pushcfunction(s->L, maker);
-  if (lua_pcall(s->L, 0, 0, 0) != LUA_OK || !in_region(s, s->top)) {
+  if (lua_pcall(s->L, 0, 0, 0) != LUA_OK || s->outside != 0) {
     lua_close(s->L);
     return false;
   }
@@ -266,6 +284,7 @@ static bool furnish (struct state *s) {
     return false;
   }
   memcpy(s->image, s->base, s->image_size);
+  s->plain = true;
   return true;
 }
 
@@ -292,13 +311,24 @@ static struct state *ours (lua_State *L) {
   return lua_getallocf(L, &ud) == state_alloc ? ud : NULL;
 }
 
-/* math.randomseed(x, y): a state's generator is part of its image. */
+/* Random bits for the generators of states: splitmix64 over a counter that is
+   seeded anew in each process. */
+static _Atomic uint64_t seeds;
+
+static lua_Integer next_seed (void) {
+  uint64_t z = add_relaxed(&seeds, 0x9E3779B97F4A7C15u) + 0x9E3779B97F4A7C15u;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+  return (lua_Integer)(z ^ z >> 31);
+}
+
+/* A state's generator is part of its image. */
 static int seed_anew (lua_State *L) {
-  lua_getglobal(L, LUA_MATHLIBNAME);
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, (lua_Integer)sys_entropy());
-  lua_pushinteger(L, (lua_Integer)sys_entropy());
-  lua_call(L, 2, 0);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &seeds) == LUA_TFUNCTION) {
+    lua_pushinteger(L, next_seed());
+    lua_pushinteger(L, next_seed());
+    lua_call(L, 2, 0);
+  }
   return 0;
 }
 
@@ -319,12 +349,28 @@ lua_State *state_take (uint32_t group) {
   return s->L;
 }
 
-void state_give (lua_State *L) {
-  struct state *s = ours(L);
-  lua_close(s->L);
+/* Is freeing blocks of the region all that lua_close would do? */
+static bool nothing_to_close (struct state *s) {
+  if (!s->plain || s->outside != 0)
+    return false;
+  lua_settop(s->L, 0);
+  lua_getfield(s->L, LUA_REGISTRYINDEX, "_CLIBS");  /* loadlib.c's */
+  return lua_istable(s->L, -1) && lua_rawlen(s->L, -1) == 0;
+}
+
+static void reset (struct state *s) {
   cos_clear(&s->cos);
   memcpy(s->base, s->image, s->image_size);
   s->top = s->base + s->image_size;
+  s->plain = true;
+  s->outside = 0;
+}
+
+void state_give (lua_State *L) {
+  struct state *s = ours(L);
+  if (!nothing_to_close(s))
+    lua_close(s->L);
+  reset(s);
   pthread_mutex_lock(&lock);
   bool keep = free_count < KEEP;
   if (keep) {
@@ -344,6 +390,56 @@ bool state_ours (lua_State *L) {
 uint32_t state_group (lua_State *L) {
   struct state *s = ours(L);
   return s != NULL ? s->group : 0;
+}
+
+/* {=== setmetatable, as in lbaselib.c and ldblib.c, but that we are told ===} */
+
+static void told_metatable (lua_State *L, int idx) {
+  if (lua_istable(L, idx)) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, idx) != LUA_TNIL)
+      state_not_plain(L);
+    lua_pop(L, 1);
+  }
+}
+
+static int set_metatable (lua_State *L) {
+  int t = lua_type(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, t == LUA_TNIL || t == LUA_TTABLE, 2, "nil or table");
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+    return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  told_metatable(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static int set_any_metatable (lua_State *L) {
+  int t = lua_type(L, 2);
+  luaL_argexpected(L, t == LUA_TNIL || t == LUA_TTABLE, 2, "nil or table");
+  lua_settop(L, 2);
+  told_metatable(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+void state_not_plain (lua_State *L) {
+  struct state *s = ours(L);
+  if (s != NULL)
+    s->plain = false;
+}
+
+void state_furnish (lua_State *L) {
+  lua_pushcfunction(L, set_metatable);
+  lua_setglobal(L, "setmetatable");
+  lua_getglobal(L, LUA_DBLIBNAME);
+  lua_pushcfunction(L, set_any_metatable);
+  lua_setfield(L, -2, "setmetatable");
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &seeds);
+  lua_pop(L, 2);
 }
 
 /* {=== coroutines of any state ===} */
@@ -401,7 +497,12 @@ void state_each (lua_State *L, void (*f) (lua_State *co, void *ctx), void *ctx) 
 /* {=== load and fork ===} */
 
 static void before_fork (void) { pthread_mutex_lock(&lock); }
-static void after_fork (void) { pthread_mutex_unlock(&lock); }
+static void in_parent (void) { pthread_mutex_unlock(&lock); }
+
+static void in_child (void) {
+  store_relaxed(&seeds, sys_entropy());
+  pthread_mutex_unlock(&lock);
+}
 
 void state_set_maker (lua_CFunction f) {
   maker = f;
@@ -413,5 +514,6 @@ void state_open (void) {
     lua_newthread(L);
     lua_close(L);
   }
-  pthread_atfork(before_fork, after_fork, after_fork);
+  store_relaxed(&seeds, sys_entropy());
+  pthread_atfork(before_fork, in_parent, in_child);
 }

@@ -15,6 +15,11 @@
 ** nothing that the last one did can be seen in it. Pointers in the image point
 ** into the region itself or at code, so it fits no other region.
 **
+** lua_close is left out where it would do nothing but free blocks of the
+** region: no block of malloc's is left, and no finalizer can exist, since no
+** userdata was made, no metatable with __gc was set, no C library was loaded
+** ('plain' says so, and may be wrong in the direction of closing only).
+**
 **   free --state_take--> in use --state_give--> free
 **
 ** Of one process: the list of free states is guarded by a mutex that is held
@@ -33,6 +38,12 @@ void state_open (void);                   /* at load */
 /* What opens the libraries of a fresh state, before its image is taken; a
    program must then find it as it would find a new one. Set once. */
 void state_set_maker (lua_CFunction maker);
+
+/* For the maker, after the standard libraries: functions that tell state.c. */
+void state_furnish (lua_State *L);
+/* An object of L got a metatable that may have __gc, by other ways than
+   setmetatable: that of a userdata need not be told. */
+void state_not_plain (lua_State *L);
 
 /* A fresh state with its libraries; NULL: not enough memory. Raises nothing. */
 lua_State *state_take (uint32_t group);

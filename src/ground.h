@@ -4,15 +4,16 @@
 ** Read this page first. The house, floor by floor; an #include points to
 ** the same floor or down, never up:
 **
-**   0 ground      ground.h, sys.h (sys_linux.c)
-**   1 memory      guard, record, arena
-**   2 waiting     gate
-**   3 primitives  message, lock, rwlock, semaphore, condition, event, barrier,
-**                 queue, pipe, watch, value, array, list, dict, task
-**   4 carriers    codec, state, thread, process, keeper
+**   0 ground      ground.h, sys.h (sys_linux.c), core_api.h
+**   1 memory      guard, record, arena, pages, slab
+**   2 waiting     gate, trace
+**   3 primitives  message, bundle, lock, rwlock, semaphore, condition, event,
+**                 barrier, queue, pipe, select, watch, value, array, monitor,
+**                 cell, list, dict, task, roster
+**   4 carriers    codec, state, call, poke, thread, process, keeper, end, sight
 **   5 running     worker, pool
 **   6 network     http (a shared object of its own)
-**   7 Lua         bind, bind_<noun>, open
+**   7 Lua         bind, bind_<noun>, carrier, open
 **
 ** Two facts about the machine carry the design:
 **
@@ -73,7 +74,17 @@ enum rank {
 };
 
 /* Keeps the compiler from moving stores over it: see the top of the page. */
+#if !defined(CONC_DEBUG)
 #define kill_order() atomic_signal_fence(memory_order_seq_cst)
+#else
+/* Tests: the process kills itself at the n-th of these from now (0: never). */
+extern _Atomic long kill_at;
+void kill_step (void);
+#define kill_order() \
+  (atomic_signal_fence(memory_order_seq_cst), \
+   atomic_load_explicit(&kill_at, memory_order_relaxed) > 0 ? kill_step() : (void)0, \
+   atomic_signal_fence(memory_order_seq_cst))
+#endif
 
 #define CACHE_LINE  64
 #define cache_aligned  _Alignas(CACHE_LINE)

@@ -39,12 +39,14 @@ static int m_join (lua_State *L) {
 static void push_failure (lua_State *L, struct task *t) {
   struct block *b = load_acquire(&t->outcome);
   int top = lua_gettop(L);
+  char story[160];
+  snprintf(story, sizeof story, "%s \"%s\" died; its outcome is not known",
+           block_ops(&t->head)->name, t->name);
+  if (b == NULL && task_story != NULL)
+    task_story(t, &b, story, sizeof story);
   if (b != NULL)
     codec_decode_message(L, b, 0);
   else {
-    char story[160];
-    snprintf(story, sizeof story, "%s \"%s\" died; its outcome is not known",
-             block_ops(&t->head)->name, t->name);
     lua_pushstring(L, story);
     lua_pushnil(L);
     lua_pushstring(L, story);

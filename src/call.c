@@ -161,7 +161,7 @@ void call_function (lua_State *L, int nargs, struct outcome *o) {
   end(before);
 }
 
-void call_message (lua_State *L, struct block *message, struct outcome *o) {
+static void call_it (lua_State *L, struct block *message, bool drop, struct outcome *o) {
   int base = lua_gettop(L) + 1;
   char *before;
   begin(o, &before);
@@ -170,13 +170,38 @@ void call_message (lua_State *L, struct block *message, struct outcome *o) {
   lua_pushcfunction(L, unpack);
   lua_pushlightuserdata(L, message);
   int status = lua_pcall(L, 1, LUA_MULTRET, base);
-  message_drop(message);
+  if (drop)
+    message_drop(message);
   if (status == LUA_OK)
     run(L, base + 1, o);
   else
     fail(L, o);
   lua_settop(L, base - 1);
   end(before);
+}
+
+void call_message (lua_State *L, struct block *message, struct outcome *o) {
+  call_it(L, message, true, o);
+}
+
+void call_kept (lua_State *L, struct block *message, struct outcome *o) {
+  call_it(L, message, false, o);
+}
+
+int call_on_error (lua_State *L) {
+  return on_error(L);
+}
+
+void call_error (lua_State *L, struct outcome *o) {
+  int top = lua_gettop(L);
+  o->message = NULL;
+  o->report = NULL;
+  lua_checkstack(L, LUA_MINSTACK);
+  fail(L, o);
+  free(o->report);
+  o->report = NULL;
+  keep_traceback(NULL);
+  lua_settop(L, top - 1);
 }
 
 /* A bare state, to encode a text where there is none at hand. */

@@ -33,6 +33,12 @@ void call_open (const struct call_lua *lua);
 void call_function (lua_State *L, int nargs, struct outcome *o);
 /* 'message', in hand, is taken: its values are a function and its arguments. */
 void call_message (lua_State *L, struct block *message, struct outcome *o);
+/* The same with a message that stays where it is. */
+void call_kept (lua_State *L, struct block *message, struct outcome *o);
+/* For calls made otherwise: a message handler that keeps the traceback, and the
+   outcome of the error value on the top (popped). */
+int call_on_error (lua_State *L);
+void call_error (lua_State *L, struct outcome *o);
 /* A failure with 'text' as its value. */
 void call_failed (const char *text, struct outcome *o);
 

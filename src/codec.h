@@ -48,4 +48,13 @@ void codec_open (const struct codec_objects *objects);
    right after its libraries were opened (or as early as can be had). */
 void codec_open_state (lua_State *L);
 
+/*
+** What a new state gets of its maker's: package.path, cpath, preload, fields
+** added to the standard library's tables. True: there is something to send, in
+** '*out'; false: it is all as in a fresh state. May raise ("cannot send ...").
+*/
+bool codec_encode_setting (lua_State *L, struct parcel *out);
+/* In the new state, before anything else; may raise. */
+void codec_apply_setting (lua_State *L, struct block *message);
+
 #endif

@@ -14,6 +14,8 @@
 #define STUCK      ((nanos)3000 * 1000000)
 #define AGAIN      ((nanos)50 * 1000000)
 
+void (*end_pools) (uint32_t group);
+
 /* {=== the steps ===} */
 
 /* Until none is left, or the deadline passes. Waiting here is interrupted by
@@ -71,6 +73,8 @@ void end_group (uint32_t group) {
   struct thread_record *me = self();
   bool all = await_all(group, false, DEADLINE_NEVER);
   store_relaxed(&me->shield, load_relaxed(&me->shield) + 1);
+  if (end_pools != NULL)
+    end_pools(group);
   if (!all)
     end_daemons(group, false);
   end_daemons(group, true);

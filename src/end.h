@@ -23,4 +23,7 @@ void end_watch (lua_State *L, uint32_t group);
 /* Ends what belongs to 'group'; 0: all of this process's. */
 void end_group (uint32_t group);
 
+/* Floor 5: the pools of the group are terminated, after step 1; set at load. */
+extern void (*end_pools) (uint32_t group);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "bundle.h"
 #include "core_api.h"
 #include "gate.h"
 #include "message.h"
@@ -21,7 +22,7 @@ void queue_open (void); void pipe_open (void); void select_open (void);
 void watch_open (void); void value_open (void); void array_open (void);
 void list_open (void); void dict_open (void); void state_open (void);
 void thread_open (void); void process_open (void); void keeper_open (void);
-void end_open (void); void pool_open (void); void sight_open (void);
+void end_open (void); void roster_open (void); void pool_open (void); void sight_open (void);
 
 #define WEAK(f)  void f (void) __attribute__((weak))
 WEAK(lock_open); WEAK(rwlock_open); WEAK(semaphore_open); WEAK(condition_open);
@@ -29,10 +30,10 @@ WEAK(event_open); WEAK(barrier_open); WEAK(queue_open); WEAK(pipe_open);
 WEAK(select_open); WEAK(watch_open); WEAK(value_open); WEAK(array_open);
 WEAK(list_open); WEAK(dict_open); WEAK(state_open); WEAK(thread_open);
 WEAK(process_open); WEAK(keeper_open); WEAK(end_open); WEAK(pool_open);
-WEAK(sight_open);
+WEAK(sight_open); WEAK(roster_open);
 
 static void (*const per_process[]) (void) = {
-  gate_open, message_open, task_open,
+  gate_open, message_open, bundle_open, task_open, roster_open,
   lock_open, rwlock_open, semaphore_open, condition_open, event_open, barrier_open,
   queue_open, pipe_open, select_open, watch_open,
   value_open, array_open, list_open, dict_open,
@@ -119,11 +120,18 @@ static int core_methods (lua_State *L) {
   return luaL_argerror(L, 1, "name of a class expected");
 }
 
+/* core._new_id() -> integer, unique within the program: for default names */
+static int core_new_id (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)record_new_id());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "_arena", core_arena },
   { "_bury", core_bury },
   { "_fail", core_fail },
   { "_methods", core_methods },
+  { "_new_id", core_new_id },
   { "type", core_type },
   { NULL, NULL }
 };

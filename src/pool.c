@@ -12,6 +12,9 @@
 
 void (*pool_run_inline) (struct crew *c, struct task *t);
 
+/* How long a terminated pool waits for threads to unwind. */
+#define PATIENCE  ((nanos)1000000000)
+
 static __thread struct crew *my_crew;
 static __thread uint32_t my_place;
 static __thread int inline_depth;     /* runs[inline_depth] is the innermost */
@@ -335,11 +338,18 @@ void pool_fail (struct crew *c, enum pool_break how, struct block *why) {
   pool_close(c, false);
 }
 
+static bool manager_died (struct crew *c) {
+  thread_key manager = load_acquire(&c->manager);
+  uint32_t generation = load_acquire(&c->manager_generation);
+  if (manager != 0)
+    return record_look(manager);
+  return c->process && generation != 0  /* a template that has not begun yet */
+      && process_look(process_at(load_relaxed(&c->manager_process)), generation);
+}
+
 /* The manager died with its process: nobody will end the pool but us. */
 void pool_look (struct crew *c) {
-  thread_key manager = load_acquire(&c->manager);
-  if (manager == 0 || load_acquire(&c->phase) == POOL_ENDED
-      || !record_look(manager))
+  if (load_acquire(&c->phase) == POOL_ENDED || !manager_died(c))
     return;
   pool_fail(c, POOL_LOST, NULL);
   guard_lock(&c->guard);
@@ -484,6 +494,10 @@ void pool_leave (struct crew *c, uint32_t i) {
   guard_unlock(&c->guard);
   gate_ring(bell);
   my_crew = NULL;
+}
+
+void pool_left (struct crew *c, uint32_t i) {
+  pool_leave(c, i);
 }
 
 /* A life for each task: what it left locked is abandoned, and a cancel that
@@ -651,8 +665,17 @@ static void stop_worker (struct crew *c, const struct spawner *s, uint32_t i) {
 
 static void stop_all (struct crew *c, const struct spawner *s) {
   for (uint32_t i = 0; i < c->places; i++)
-    if (load_relaxed(&c->workers[i].life) == WORKER_LIVE)
+    if (working(&c->workers[i]))
       stop_worker(c, s, i);
+}
+
+/* Threads that do not stop are left behind. */
+static void give_up (struct crew *c) {
+  for (uint32_t i = 0; i < c->places; i++)
+    if (working(&c->workers[i])) {
+      store_release(&c->workers[i].life, WORKER_LEAVING);
+      c->live--;
+    }
 }
 
 /* Whose item takes longer than it may: its task fails, it is stopped, and no
@@ -753,6 +776,7 @@ static void drop_queue (struct crew *c) {
 
 void pool_manage (struct crew *c, const struct spawner *s) {
   struct wait w;
+  deadline patience = DEADLINE_NEVER;
   guard_lock(&c->guard);
   store_release(&c->manager, self()->key);
   guard_unlock(&c->guard);
@@ -762,11 +786,18 @@ void pool_manage (struct crew *c, const struct spawner *s) {
     w.noninterruptible = true;
     guard_lock(&c->guard);
     collect_left(c);
-    if (load_relaxed(&c->phase) >= POOL_STOPPING)
+    if (load_relaxed(&c->phase) >= POOL_STOPPING) {
       stop_all(c, s);
+      if (patience == DEADLINE_NEVER && !c->process)
+        patience = sys_now() + PATIENCE;
+      if (sys_now() >= patience)
+        give_up(c);
+    }
     else
       start_wanted(c, s);
     w.until = stop_late(c, s);
+    if (patience < w.until)
+      w.until = patience;
     end = at_end(c);
     if (!end && !(wants_worker(c) && starting(c) < c->queued && free_place(c) < c->places))
       wait_sleep(&w);
@@ -783,22 +814,24 @@ void pool_manage (struct crew *c, const struct spawner *s) {
 
 /* {=== making ===} */
 
-bool pool_story (struct task *t, char *to, size_t size) {
+static bool pool_story (struct task *t, struct block **message, char *to,
+                        size_t size) {
   struct block *b = load_relaxed(&t->pool);
-  struct crew *c = b != NULL ? crew_of(b) : NULL;
+  if (b == NULL)
+    return false;
+  struct crew *c = crew_of(b);
   uint32_t flags = load_relaxed(&t->flags);
   int code = load_relaxed(&t->exitcode);
   if (flags & TASK_LATE)
     snprintf(to, size, "timeout");
-  else if (c != NULL && load_relaxed(&c->broken) != 0 && code == NO_EXITCODE)
+  else if (load_relaxed(&c->broken) != 0 && code == NO_EXITCODE) {
+    *message = load_acquire(&c->failure);
     pool_break_story(c, to, size);
-  else if (flags & TASK_DIED)
+  }
+  else
     snprintf(to, size, code < 0 ? "worker process (pid %d) of pool \"%s\" was killed by signal %d"
                                 : "worker process (pid %d) of pool \"%s\" left by os.exit(%d)",
-             (int)load_relaxed(&t->pid), c != NULL ? c->config.name : "?",
-             code < 0 ? -code : code);
-  else
-    return false;
+             (int)load_relaxed(&t->pid), c->config.name, code < 0 ? -code : code);
   return true;
 }
 
@@ -829,8 +862,8 @@ static void crew_destroy (struct block *b) {
   struct crew *c = crew_of(b);
   crew_drain(c);
   block_unref(&c->drain);
-  struct block *_Atomic *owned[] = { &c->initializer, &c->failure };
-  for (int i = 0; i < 2; i++) {
+  struct block *_Atomic *owned[] = { &c->initializer, &c->failure, &c->setting };
+  for (int i = 0; i < 3; i++) {
     struct block *m = load_relaxed(owned[i]);
     if (m != NULL) {
       arena_hold(m);
@@ -867,6 +900,88 @@ struct block *crew_new (bool process, const struct pool_config *config,
   return b;
 }
 
+void crew_set_setting (struct crew *c, struct block *setting) {
+  store_relaxed(&c->setting, setting);
+  kill_order();
+  arena_settle(setting);
+}
+
+static bool crew_owns (struct block *container, struct block *b) {
+  struct crew *c = crew_of(container);
+  return load_relaxed(&c->initializer) == b || load_relaxed(&c->setting) == b;
+}
+
+/* {=== those of this process ===} */
+
+/* Handles to the crews that this process made and that may not have ended.
+   Guarded by the mutex, held over a fork; a child starts with none. */
+static pthread_mutex_t made_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct made { struct made *next; struct crew *crew; uint32_t slot; } *made;
+
+static void forget_ended (void) {
+  struct made **at = &made, *m;
+  while ((m = *at) != NULL) {
+    if (load_acquire(&m->crew->phase) == POOL_ENDED) {
+      *at = m->next;
+      handle_drop(m->slot);
+      free(m);
+    }
+    else
+      at = &m->next;
+  }
+}
+
+void pool_remember (struct crew *c) {
+  struct made *m = malloc(sizeof *m);
+  if (m == NULL)
+    return;
+  m->crew = c;
+  m->slot = handle_new(&c->head);
+  if (m->slot == UINT32_MAX) {
+    free(m);
+    return;
+  }
+  pthread_mutex_lock(&made_mutex);
+  forget_ended();
+  m->next = made;
+  made = m;
+  pthread_mutex_unlock(&made_mutex);
+}
+
+void pool_forget (void) {
+  pthread_mutex_lock(&made_mutex);
+  forget_ended();
+  pthread_mutex_unlock(&made_mutex);
+}
+
+static struct crew *next_made (uint32_t group) {
+  struct crew *c = NULL;
+  pthread_mutex_lock(&made_mutex);
+  forget_ended();
+  for (struct made *m = made; m != NULL && c == NULL; m = m->next)
+    if (group == 0 || m->crew->group == group)
+      c = m->crew;
+  pthread_mutex_unlock(&made_mutex);
+  return c;
+}
+
+void pool_end_all (uint32_t group) {
+  struct crew *c;
+  deadline until = sys_now() + 3 * PATIENCE;
+  while ((c = next_made(group)) != NULL && sys_now() < until) {
+    pool_terminate(c);
+    if (pool_wait_end(c, until) != CONC_OK)
+      break;
+  }
+}
+
+static void made_before_fork (void) { pthread_mutex_lock(&made_mutex); }
+static void made_in_parent (void) { pthread_mutex_unlock(&made_mutex); }
+static void made_in_child (void) {
+  made = NULL;
+  pthread_mutex_unlock(&made_mutex);
+}
+
 /* The last of its users is gone: nobody can ask for results but by futures. */
 static void front_destroy (struct block *b) {
   struct front *f = (struct front *)(void *)b;
@@ -889,14 +1004,16 @@ struct block *front_new (struct block *crew) {
 
 void pool_open (void) {
   static const struct kind_ops crew = {
-    .name = NULL, .destroy = crew_destroy, .repair = crew_repair
+    .name = NULL, .destroy = crew_destroy, .repair = crew_repair, .owns = crew_owns
   };
   static const struct kind_ops threads = { .name = "thread_pool", .destroy = front_destroy };
   static const struct kind_ops processes = { .name = "process_pool", .destroy = front_destroy };
   arena_kind(KIND_CREW, &crew);
   arena_kind(KIND_THREAD_POOL, &threads);
   arena_kind(KIND_PROCESS_POOL, &processes);
+  pthread_atfork(made_before_fork, made_in_parent, made_in_child);
   lost_before = task_lost;
   task_lost = pool_lost;
   task_help = pool_help;
+  task_story = pool_story;
 }

@@ -80,7 +80,8 @@ struct crew {
   struct block *_Atomic initializer;  /* message, owned, constant after init; NULL */
   uint32_t process;                /* kind: workers are processes; constant */
   uint32_t home, home_generation;  /* the process that made it; constant */
-  uint32_t group;                  /* main state; constant */
+  uint32_t group;                  /* main state; constant after init */
+  struct block *_Atomic setting;   /* message for new states, owned; likewise; NULL */
   _Atomic thread_key manager;      /* 0: not yet */
   _Atomic uint32_t manager_process;       /* its record's index, and generation */
   _Atomic uint32_t manager_generation;
@@ -142,8 +143,7 @@ int pool_wait_end (struct crew *c, deadline until);
 /* Ends it with an error for all: initializer failed, template died. 'why' is a
    message in hand, taken, or NULL. */
 void pool_fail (struct crew *c, enum pool_break how, struct block *why);
-/* The error of a task that ended without an outcome; false: it is none of ours. */
-bool pool_story (struct task *t, char *to, size_t size);
+/* Why it is broken, in words. */
 void pool_break_story (struct crew *c, char *to, size_t size);
 /* Is its manager gone without having ended it? Then the pool is failed. */
 void pool_look (struct crew *c);
@@ -155,6 +155,8 @@ void pool_counts (struct crew *c, struct pool_counts *n);
 /* The calling thread is worker i of c from now on; ... no more. */
 void pool_enter (struct crew *c, uint32_t i);
 void pool_leave (struct crew *c, uint32_t i);
+/* It never was: its initializer failed. */
+void pool_left (struct crew *c, uint32_t i);
 /* The next task, RUNNING by the caller and in the worker's runs[0]: CONC_OK.
    CONC_CLOSED: the worker is to leave. */
 int pool_take (struct crew *c, uint32_t i, struct task **t);
@@ -182,6 +184,12 @@ void manager_lost (struct crew *c, uint32_t i, int status);
 void pool_open (void);
 
 
+/* The settings of the maker's state, for the workers'; a message in hand, taken. */
+void crew_set_setting (struct crew *c, struct block *setting);
+/* This process made c: it is among those that its end ends. */
+void pool_remember (struct crew *c);
+/* Lets go of those that have ended. */
+void pool_forget (void);
 /* Ends the pools that main state 'group' of this process made (0: all). */
 void pool_end_all (uint32_t group);
 

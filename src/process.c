@@ -82,7 +82,9 @@ enum forked process_fork (struct block *b) {
     return refuse(c, ENOSPC);
   thread_forks();
   fflush(NULL);
-  struct process_record *record = process_embryo(true);
+  /* a quiet one is a pool's template: it has no use for our handles */
+  struct process_record *record =
+    process_embryo((load_relaxed(&t->flags) & TASK_QUIET) == 0);
   if (record == NULL)
     return refuse(c, ENOSPC);
   c->record = record;
@@ -103,6 +105,32 @@ enum forked process_fork (struct block *b) {
   }
   store_relaxed(&t->pid, (int32_t)pid);
   begin_parent(c, pid);
+  return FORK_PARENT;
+}
+
+enum forked process_fork_worker (pid_t *child, struct process_record **record,
+                                 uint32_t *generation) {
+  fflush(NULL);
+  struct process_record *p = process_embryo(false);
+  if (p == NULL) {
+    errno = ENOSPC;
+    return FORK_FAILED;
+  }
+  *record = p;
+  *generation = load_relaxed(&p->generation);
+  pid_t parent = getpid(), pid = fork();
+  if (pid < 0) {
+    int error = errno;
+    process_drop_embryo(p);
+    errno = error;
+    return FORK_FAILED;
+  }
+  if (pid == 0) {
+    begin_child(p, parent);
+    return FORK_CHILD;
+  }
+  process_born_parent(p, pid);
+  *child = pid;
   return FORK_PARENT;
 }
 

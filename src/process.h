@@ -25,6 +25,12 @@ enum forked { FORK_FAILED = -1, FORK_CHILD, FORK_PARENT };
 ** why; ENOSPC: shared memory is full. In the child the task is not claimed yet.
 */
 enum forked process_fork (struct block *task);
+/*
+** A child of a template process (pool), which reaps it itself: no keeper, no
+** task, none of the handles. '*record' and '*generation' are to be buried then.
+*/
+enum forked process_fork_worker (pid_t *pid, struct process_record **record,
+                                 uint32_t *generation);
 /* In the child: flushes, leaves the arena, exits. */
 _Noreturn void process_end (int code);
 

@@ -2,7 +2,9 @@
 ** task.c - floor 3: the record of one call
 */
 #include "task.h"
+#include "watch.h"
 #include "sys.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 void (*task_poke) (struct task *t);
 int (*task_help) (struct task *t, deadline until);
 void (*task_lost) (struct task *t);
+bool (*task_story) (struct task *t, struct block **message, char *text, size_t size);
 
 struct block *task_new (enum kind kind, const char *name) {
   struct block *b = arena_alloc(sizeof(struct task));
@@ -28,21 +31,15 @@ struct block *task_new (enum kind kind, const char *name) {
   return b;
 }
 
-static void drop_message (struct block *_Atomic *place) {
-  struct block *b = load_relaxed(place);
-  if (b == NULL)
-    return;
-  arena_hold(b);
-  kill_order();
-  store_relaxed(place, NULL);
-  message_drop(b);
-}
 
 static void task_destroy (struct block *b) {
   struct task *t = task_of(b);
-  drop_message(&t->call);
-  drop_message(&t->outcome);
-  drop_message(&t->items);
+  struct block *_Atomic *owned[] = { &t->call, &t->outcome, &t->items };
+  for (int i = 0; i < 3; i++) {
+    struct block *m = task_take(t, owned[i]);
+    if (m != NULL)
+      block_destroy(m);
+  }
   block_unref(&t->pool);
 }
 
@@ -57,6 +54,8 @@ static void task_repair (struct guard *g, struct thread_record *dead) {
     arena_settle_dead(dead, outcome);
   if (load_relaxed(&t->items) != NULL)
     arena_settle_dead(dead, load_relaxed(&t->items));
+  if (load_relaxed(&t->call) != NULL)
+    arena_settle_dead(dead, load_relaxed(&t->call));
 }
 
 static bool task_owns (struct block *container, struct block *b) {
@@ -73,6 +72,18 @@ void task_keep (struct task *t, struct block *_Atomic *place, struct block *b) {
   guard_unlock(&t->guard);
 }
 
+struct block *task_take (struct task *t, struct block *_Atomic *place) {
+  guard_lock(&t->guard);
+  struct block *b = load_relaxed(place);
+  if (b != NULL) {
+    arena_hold(b);
+    kill_order();
+    store_relaxed(place, NULL);
+  }
+  guard_unlock(&t->guard);
+  return b;
+}
+
 bool task_flag (struct task *t, uint32_t flag) {
   return (atomic_fetch_or_explicit(&t->flags, flag, memory_order_acq_rel) & flag) != 0;
 }
@@ -87,6 +98,8 @@ bool task_claim (struct task *t) {
     store_release(&t->state, TASK_RUNNING);
   }
   guard_unlock(&t->guard);
+  if (mine && tracing())
+    trace_run(block_ops(&t->head)->name, t->name, t->id, true);
   return mine;
 }
 
@@ -103,11 +116,14 @@ static void end_under_guard (struct task *t, enum task_state state,
 }
 
 bool task_finish (struct task *t, enum task_state state, struct block *outcome) {
+  if (tracing() && load_relaxed(&t->runner) == self()->key)
+    trace_run(block_ops(&t->head)->name, t->name, t->id, false);
   guard_lock(&t->guard);
   bool first = !task_has_ended(load_relaxed(&t->state));
   if (first)
     end_under_guard(t, state, outcome);
   guard_unlock(&t->guard);
+  watch_changed(&t->head);
   return first;
 }
 
@@ -119,6 +135,7 @@ bool task_cancel (struct task *t) {
   if (state == TASK_PENDING)
     end_under_guard(t, TASK_CANCELLED, NULL);
   guard_unlock(&t->guard);
+  watch_changed(&t->head);
   if (state == TASK_RUNNING) {
     gate_cancel(runner);
     if (task_poke != NULL)

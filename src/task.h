@@ -67,7 +67,8 @@ struct task {
   _Atomic int32_t pid;             /* of a process; 0 else */
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
   _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound */
-  _Atomic int64_t begun;           /* when it was claimed */
+  _Atomic int64_t begun;           /* when it was claimed; 0: never */
+  _Atomic int64_t finished;        /* when it ended, of a chunk */
   _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
   uint32_t group;                  /* the main state that it belongs to; constant */
   char name[NAME_SIZE];            /* constant after init */
@@ -81,8 +82,10 @@ static inline struct task *task_of (struct block *b) {
 static inline uint32_t task_state (struct task *t) {
   return load_acquire(&t->state);
 }
-/* A block in hand becomes the task's call or items. */
+/* A block in hand becomes the task's call or items; and back into the hand
+   (NULL: there is none). */
 void task_keep (struct task *t, struct block *_Atomic *place, struct block *b);
+struct block *task_take (struct task *t, struct block *_Atomic *place);
 bool task_flag (struct task *t, uint32_t flag);    /* sets; was it set before? */
 /* PENDING -> RUNNING by the caller; false: cancelled, or claimed by another. */
 bool task_claim (struct task *t);
@@ -109,5 +112,9 @@ extern int (*task_help) (struct task *t, deadline until);   /* CONC_MISUSE: wait
 /* RUNNING, but its runner died; or PENDING in a pool for a while: finish it, see
    to it that somebody does, or find that all is well. */
 extern void (*task_lost) (struct task *t);
+/* FAILED without an outcome: the message that serves as one (still theirs), or
+   the text of the error; false: neither is known. */
+extern bool (*task_story) (struct task *t, struct block **message, char *text,
+                           size_t size);
 
 #endif

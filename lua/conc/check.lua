@@ -21,6 +21,7 @@ local kinds = {
   count = {"an integer of 0 or more", function (v)
     return is_number(v) and v >= 0 and (v == math.huge or math.tointeger(v) ~= nil)
   end},
+  ["function"] = {"a function", function (v) return type(v) == "function" end},
   positive = {"an integer of 1 or more", function (v)
     return is_number(v) and v >= 1 and math.tointeger(v) ~= nil
   end},

@@ -20,6 +20,9 @@ local files = {
   supervise = "conc.supervise",
 }
 
+-- Functions that are fields of what a file returns.
+local fields = { process_pool = "conc.pool", thread_pool = "conc.pool" }
+
 -- Modules of their own, for who looks for them here.
 local modules = { http = "conc.http", timeline = "conc.timeline" }
 
@@ -31,21 +34,23 @@ local function misspelt(name)
   local names = {}
   for known in next, conc do names[known] = true end
   for known in pairs(files) do names[known] = true end
+  for known in pairs(fields) do names[known] = true end
   local near = require("conc.suggest")(name, names)
   return near and ("%s; did you mean '%s'?"):format(text, near) or text
 end
 
 return setmetatable(conc, {
   __index = function (_, name)
-    local file = files[name]
-    if not file then error(misspelt(name), 2) end
-    conc[name] = require(file)
+    local file, fielded = files[name], fields[name]
+    if not file and not fielded then error(misspelt(name), 2) end
+    conc[name] = file and require(file) or require(fielded)[name]
     return conc[name]
   end,
 
   -- Everything, for who lists the names.
   __pairs = function ()
     for name, file in pairs(files) do conc[name] = require(file) end
+    for name, file in pairs(fields) do conc[name] = require(file)[name] end
     return next, conc, nil
   end,
 })

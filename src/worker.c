@@ -1,0 +1,393 @@
+/*
+** worker.c - floor 5: the body of a worker; threads and processes as workers
+*/
+#include "worker.h"
+#include "bundle.h"
+#include "call.h"
+#include "codec.h"
+#include "end.h"
+#include "keeper.h"
+#include "poke.h"
+#include "process.h"
+#include "state.h"
+#include "sys.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct worker_lua lua;            /* constant after init */
+static __thread lua_State *my_state;     /* of a worker */
+
+/* {=== one task ===} */
+
+static void stamp (struct pool_worker *w) {
+  if (load_relaxed(&w->limit) > 0)
+    store_release(&w->begun, sys_now());
+}
+
+struct item {
+  struct entry *function, *args;
+};
+
+/* Decodes function and arguments anew for each item: none sees what another
+   did to an upvalue or a table. Leaves the first result. */
+static int run_item (lua_State *L) {
+  struct item *item = (struct item *)lua_touserdata(L, 1);
+  struct entry *const parts[] = { item->function, item->args };
+  lua_settop(L, 0);
+  for (int i = 0; i < 2; i++) {
+    size_t length;
+    struct block *_Atomic const *refs;
+    uint32_t nrefs;
+    const char *bytes = entry_bytes(parts[i], &length, &refs, &nrefs);
+    codec_decode(L, bytes, length, refs, nrefs, i == 0 ? CODEC_RUN : 0);
+  }
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+/* Adds what is on the top as the next result. False: no room. */
+static bool keep_result (lua_State *L, struct task *t, struct block **items, bool good) {
+  const struct bundle_place in = { &t->items, &t->guard };
+  struct parcel p;
+  struct outcome o;
+  bool kept;
+  if (good && codec_try_encode(L, lua_gettop(L), 1, 0, "result", 1, &p) == LUA_OK)
+    kept = bundle_add(items, &in, &p, ENTRY_VALUE);
+  else {
+    good = false;
+    call_error(L, &o);
+    lua_pushnil(L);
+    p = (struct parcel){ .block = o.message };
+    if (o.state == TASK_CANCELLED || o.message == NULL)
+      return false;
+    kept = bundle_add(items, &in, &p, ENTRY_ERROR);
+  }
+  if (!kept)
+    parcel_drop(&p);
+  else
+    add_relaxed(good ? &t->ngood : &t->nfailed, 1);
+  return kept;
+}
+
+static bool one_item (lua_State *L, struct pool_worker *w, struct task *t,
+                      struct item *item, struct block **items) {
+  int base = lua_gettop(L);
+  lua_pushcfunction(L, call_on_error);
+  lua_pushcfunction(L, run_item);
+  lua_pushlightuserdata(L, item);
+  stamp(w);
+  int status = lua_pcall(L, 1, 1, base + 1);
+  bool kept = keep_result(L, t, items, status == LUA_OK);
+  lua_settop(L, base);
+  return kept && (status == LUA_OK || !(load_relaxed(&t->flags) & TASK_FIRST));
+}
+
+/* The items one after the other; each result counts as soon as it is there. */
+static void run_chunk (lua_State *L, struct pool_worker *w, struct task *t) {
+  struct block *call = load_relaxed(&t->call), *items = load_relaxed(&t->items);
+  struct item item;
+  struct poke before;
+  size_t at = 0;
+  item.function = bundle_next(call, &at);
+  lua_checkstack(L, LUA_MINSTACK);
+  poke_enter(L, &before);
+  while ((item.args = bundle_next(call, &at)) != NULL
+         && !task_has_ended(task_state(t)))
+    if (!one_item(L, w, t, &item, &items))
+      break;
+  poke_leave(&before);
+  bool all = BUNDLE_COUNT(load_relaxed(&((struct bundle *)(void *)items)->filled)) > 0;
+  bool stopped = (load_relaxed(&t->flags) & TASK_STOPPED) != 0;
+  store_relaxed(&t->finished, sys_now());
+  task_finish(t, stopped ? TASK_CANCELLED : all || t->nitems == 0 ? TASK_DONE : TASK_FAILED,
+              NULL);
+}
+
+static void run_task (lua_State *L, struct crew *c, struct task *t) {
+  uint32_t i;
+  pool_current(&i);
+  struct pool_worker *w = &c->workers[i];
+  nanos limit = load_relaxed(&w->limit), begun = load_relaxed(&w->begun);
+  store_relaxed(&w->limit, load_relaxed(&t->timeout));
+  if (t->nitems > 0)
+    run_chunk(L, w, t);
+  else {
+    struct outcome o;
+    stamp(w);
+    call_kept(L, load_relaxed(&t->call), &o);
+    call_finish(t, &o);
+  }
+  store_relaxed(&w->begun, begun);   /* of the task that this one ran inside of */
+  store_relaxed(&w->limit, limit);
+}
+
+static void run_inline (struct crew *c, struct task *t) {
+  struct thread_record *me = self();
+  run_task(my_state, c, t);
+  if ((load_relaxed(&t->flags) & TASK_STOPPED) != 0)
+    store_relaxed(&me->cancel, 0);   /* it was meant for the inner one */
+}
+
+/* {=== its life ===} */
+
+static int apply (lua_State *L) {
+  struct block *message = (struct block *)lua_touserdata(L, 1);
+  codec_apply_setting(L, message);
+  return 0;
+}
+
+/* Settings and initializer. False: the pool has failed. */
+static bool prepare (lua_State *L, struct crew *c) {
+  struct block *setting = load_relaxed(&c->setting);
+  struct block *initializer = load_relaxed(&c->initializer);
+  struct outcome o = { TASK_DONE, NULL, NULL };
+  if (setting != NULL) {
+    lua_pushcfunction(L, apply);
+    lua_pushlightuserdata(L, setting);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      call_error(L, &o);
+  }
+  if (o.state == TASK_DONE && initializer != NULL)
+    call_kept(L, initializer, &o);
+  free(o.report);
+  if (o.state == TASK_DONE) {
+    if (o.message != NULL)
+      message_drop(o.message);
+    return true;
+  }
+  pool_fail(c, POOL_INITIALIZER, o.message);
+  return false;
+}
+
+/* The caller holds the crew. */
+static void worker_run (struct crew *c, uint32_t i) {
+  struct task *t;
+  lua_State *L = state_take(c->group);
+  if (L == NULL) {
+    pool_fail(c, POOL_NO_WORKER, NULL);
+    pool_left(c, i);
+    return;
+  }
+  my_state = L;
+  store_release(&c->workers[i].key, self()->key);
+  lua.hooks(L);
+  if (prepare(L, c)) {
+    pool_enter(c, i);
+    while (pool_take(c, i, &t) == CONC_OK) {
+      run_task(L, c, t);
+      pool_done(c, i);
+    }
+    state_give(L);
+    pool_leave(c, i);
+  }
+  else {
+    state_give(L);
+    pool_left(c, i);
+  }
+  gate_set_hooks(NULL);
+  my_state = NULL;
+}
+
+/* {=== threads ===} */
+
+struct start { struct crew *c; uint32_t i; uint32_t slot; };
+
+static struct start *start_new (struct crew *c, uint32_t i) {
+  struct start *s = malloc(sizeof *s);
+  if (s == NULL)
+    return NULL;
+  *s = (struct start){ c, i, handle_new(&c->head) };
+  if (s->slot == UINT32_MAX) {
+    free(s);
+    return NULL;
+  }
+  return s;
+}
+
+static void start_free (struct start *s) {
+  handle_drop(s->slot);
+  free(s);
+}
+
+static void thread_worker (void *arg) {
+  struct start *s = (struct start *)arg;
+  char name[NAME_SIZE];
+  snprintf(name, sizeof name, "%.30s/worker-%u", s->c->config.name,
+           s->c->workers[s->i].number);
+  sys_thread_name(name);
+  worker_run(s->c, s->i);
+  start_free(s);
+}
+
+static int start_thread (struct crew *c, uint32_t i) {
+  struct start *s = start_new(c, i);
+  if (s == NULL)
+    return CONC_FULL;
+  int rc = thread_start(thread_worker, s, NULL);
+  if (rc != CONC_OK)
+    start_free(s);
+  return rc;
+}
+
+/* It may be stuck in C: then it is left behind, and ends when it can. */
+static void stop_thread (struct crew *c, uint32_t i, bool at_once) {
+  thread_key key = load_acquire(&c->workers[i].key);
+  (void)at_once;
+  if (key != 0 && gate_cancel(key))
+    poke_thread(key);
+}
+
+static void reap_threads (struct crew *c) {
+  (void)c;
+}
+
+static const struct spawner threads = { start_thread, stop_thread, reap_threads };
+
+static void thread_manager (void *arg) {
+  struct start *s = (struct start *)arg;
+  sys_thread_name(s->c->config.name);
+  pool_manage(s->c, &threads);
+  start_free(s);
+}
+
+/* {=== processes: all of this in the template ===} */
+
+struct child { struct process_record *record; uint32_t generation; };
+static struct child *forked;             /* by place */
+static thread_key template_key;
+
+static int start_process (struct crew *c, uint32_t i) {
+  pid_t pid;
+  struct child *child = &forked[i];
+  switch (process_fork_worker(&pid, &child->record, &child->generation)) {
+    case FORK_FAILED:
+      return CONC_SYSTEM;
+    case FORK_CHILD: {
+      signal(SIGCHLD, SIG_DFL);
+      uint32_t slot = handle_new(&c->head);
+      if (slot != UINT32_MAX) {
+        char name[NAME_SIZE];
+        snprintf(name, sizeof name, "worker-%u", c->workers[i].number);
+        sys_thread_name(name);
+        worker_run(c, i);
+      }
+      process_end(0);
+    }
+    case FORK_PARENT:
+      store_release(&c->workers[i].pid, (int32_t)pid);
+      return CONC_OK;
+  }
+  return CONC_SYSTEM;
+}
+
+static void stop_process (struct crew *c, uint32_t i, bool at_once) {
+  pid_t pid = (pid_t)load_relaxed(&c->workers[i].pid);
+  if (pid > 0)  /* not reaped yet: by nobody but us */
+    kill(pid, at_once ? SIGKILL : SIGTERM);
+}
+
+static void reap_processes (struct crew *c) {
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    for (uint32_t i = 0; i < c->places; i++)
+      if (load_relaxed(&c->workers[i].pid) == pid) {
+        process_bury(forked[i].record, forked[i].generation);
+        manager_lost(c, i, status);
+        store_relaxed(&c->workers[i].pid, 0);
+        break;
+      }
+}
+
+static const struct spawner processes = { start_process, stop_process, reap_processes };
+
+/* In the template: a child has ended. The ring is one swap and a system call. */
+static void on_child (int number) {
+  int error = errno;
+  (void)number;
+  gate_ring(template_key);
+  errno = error;
+}
+
+static _Noreturn void template_main (struct crew *c) {
+  struct sigaction a;
+  memset(&a, 0, sizeof a);
+  a.sa_handler = on_child;
+  template_key = self()->key;
+  gate_set_hooks(NULL);
+  uint32_t slot = handle_new(&c->head);
+  forked = calloc(c->places, sizeof *forked);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  sigaction(SIGCHLD, &a, NULL);
+  sys_thread_name(c->config.name);
+  snprintf(self()->name, NAME_SIZE, "%.36s/template", c->config.name);
+  if (slot != UINT32_MAX && forked != NULL)
+    pool_manage(c, &processes);
+  process_end(0);
+}
+
+/* The template is a process like any, quiet: its keeper reaps it. */
+static int start_template (struct crew *c) {
+  struct block *b = task_new(KIND_PROCESS, c->config.name);
+  if (b == NULL)
+    return CONC_FULL;
+  task_flag(task_of(b), TASK_QUIET | TASK_DAEMON);
+  task_of(b)->group = c->group;
+  uint32_t slot = handle_new(b);
+  if (slot == UINT32_MAX) {
+    block_destroy(b);
+    return CONC_FULL;
+  }
+  arena_settle(b);
+  int rc = CONC_OK;
+  switch (process_fork(b)) {
+    case FORK_CHILD:
+      task_claim(task_of(b));
+      template_main(c);
+    case FORK_FAILED:
+      rc = errno == ENOSPC ? CONC_FULL : CONC_SYSTEM;
+      break;
+    case FORK_PARENT: {  /* its record's life, as that of the manager to be */
+      struct process_record *p = process_at(task_of(b)->process);
+      store_relaxed(&c->manager_process, p->index);
+      store_release(&c->manager_generation, task_of(b)->process_generation);
+      break;
+    }
+  }
+  int error = errno;
+  handle_drop(slot);
+  errno = error;
+  return rc;
+}
+
+/* {=== start ===} */
+
+int worker_start_pool (struct crew *c) {
+  if (c->process)
+    return start_template(c);
+  struct start *s = start_new(c, 0);
+  if (s == NULL)
+    return CONC_FULL;
+  int rc = keeper_start();
+  if (rc == CONC_OK)
+    rc = thread_start(thread_manager, s, NULL);
+  if (rc != CONC_OK)
+    start_free(s);
+  return rc;
+}
+
+void worker_open (const struct worker_lua *l) {
+  lua = *l;
+  pool_run_inline = run_inline;
+  end_pools = pool_end_all;
+}

@@ -75,7 +75,7 @@ DEBUG_OBJ := $(CORE_OBJ:$(BUILD)/obj/%=$(BUILD)/dobj/%)
 # ---- flags --------------------------------------------------------------
 
 WARN   = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
-SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer $(if $(filter thread,$(SANITIZE)),-Wno-tsan))
 COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic)
 ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
              -I$(LUA_INCDIR) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(SANE) $(COVER) $(CPPFLAGS) $(CFLAGS)

@@ -23,7 +23,7 @@
 #define ACTORS  64
 
 static int kit_number, kit_failed;
-static uint64_t kit_seed;
+static __thread uint64_t kit_seed;
 
 static inline void ok (bool good, const char *name) {
   printf("%sok %d - %s\n", good ? "" : "not ", ++kit_number, name);
@@ -96,11 +96,12 @@ static inline void unstage (void) {
 
 /* {=== threads ===} */
 
-struct kit_start { void (*f) (int); int i; };
+struct kit_start { void (*f) (int); int i; uint64_t seed; };
 
 static void *kit_body (void *arg) {
   struct kit_start start = *(struct kit_start *)arg;
   free(arg);
+  kit_seed = start.seed;
   store_release(&scene->key[start.i], self()->key);
   start.f(start.i);
   record_detach();
@@ -110,7 +111,8 @@ static void *kit_body (void *arg) {
 static inline pthread_t start_thread (void (*f) (int), int i) {
   pthread_t t;
   struct kit_start *start = malloc(sizeof *start);
-  *start = (struct kit_start){ f, i };
+  chance(2);
+  *start = (struct kit_start){ f, i, kit_seed };
   store_release(&scene->key[i], 0);
   if (pthread_create(&t, NULL, kit_body, start) != 0) exit(1);
   while (load_acquire(&scene->key[i]) == 0) pause_us(50);

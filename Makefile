@@ -293,7 +293,7 @@ fuzz-run-%: $(BUILD)/%_fuzz
 	$(TREE) $< -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
 	  -artifact_prefix=$(BUILD)/$*- $(BUILD)/$* $(wildcard spec/fuzz/$*)
 
-$(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(CORE_OBJ) $(BUILD)/flags
+$(FUZZERS:%=$(BUILD)/%_fuzz): $(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(CORE_OBJ) $(BUILD)/flags
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ -MMD -MP $(CORE_OBJ) $(LUA_LIB) $(SYSLIB)
 
 # Models of the protocols: Promela for spin, or a Lua program that tries every

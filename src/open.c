@@ -50,14 +50,14 @@ WEAKB(bind_open_future); WEAKB(bind_open_list); WEAKB(bind_open_lock);
 WEAKB(bind_open_pipe); WEAKB(bind_open_pool); WEAKB(bind_open_process);
 WEAKB(bind_open_queue); WEAKB(bind_open_rwlock); WEAKB(bind_open_select);
 WEAKB(bind_open_semaphore); WEAKB(bind_open_sight); WEAKB(bind_open_thread);
-WEAKB(bind_open_value);
+WEAKB(bind_open_value); WEAKB(bind_open_wait);
 
 static bind_opener *const per_state[] = {
   bind_open_array, bind_open_barrier, bind_open_codec, bind_open_condition,
   bind_open_dict, bind_open_event, bind_open_future, bind_open_list,
   bind_open_lock, bind_open_pipe, bind_open_pool, bind_open_process,
   bind_open_queue, bind_open_rwlock, bind_open_select, bind_open_semaphore,
-  bind_open_sight, bind_open_thread, bind_open_value
+  bind_open_sight, bind_open_thread, bind_open_value, bind_open_wait
 };
 
 #define COUNT(list)  (sizeof(list) / sizeof((list)[0]))

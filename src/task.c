@@ -107,6 +107,7 @@ bool task_claim (struct task *t) {
 static void end_under_guard (struct task *t, enum task_state state,
                              struct block *outcome) {
   store_relaxed(&t->outcome, outcome);
+  store_relaxed(&t->ended_at, sys_now());
   kill_order();
   store_release(&t->state, (uint32_t)state);
   kill_order();

@@ -68,6 +68,7 @@ struct task {
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
   _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound */
   _Atomic int64_t begun;           /* when it was claimed; 0: never */
+  _Atomic int64_t ended_at;        /* when it ended; written before the state */
   _Atomic int64_t finished;        /* when it ended, of a chunk */
   _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
   uint32_t group;                  /* the main state that it belongs to; constant */

@@ -26,6 +26,7 @@ local kinds = {
     return is_number(v) and v >= 1 and math.tointeger(v) ~= nil
   end},
   seconds = {"a number of seconds, 0 or more", function (v) return is_number(v) and v >= 0 end},
+  timeout = {"a number of seconds", is_number},
   string = {"a string", function (v) return type(v) == "string" end},
 }
 

@@ -21,7 +21,12 @@ local files = {
 }
 
 -- Functions that are fields of what a file returns.
-local fields = { process_pool = "conc.pool", thread_pool = "conc.pool" }
+local fields = {
+  as_completed = "conc.wait",
+  process_pool = "conc.pool",
+  thread_pool = "conc.pool",
+  wait = "conc.wait",
+}
 
 -- Modules of their own, for who looks for them here.
 local modules = { http = "conc.http", timeline = "conc.timeline" }

@@ -3,6 +3,7 @@
 */
 #include "gate.h"
 #include "sys.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,7 +146,8 @@ static bool cancel_pending (struct thread_record *me) {
   uint32_t c = load_relaxed(&me->cancel);
   return unlikely(c != 0)
       && c == ((uint32_t)(me->key >> 16) | 1u << 31)  /* meant for this life */
-      && load_relaxed(&me->shield) == 0;
+      && load_relaxed(&me->shield) == 0
+      && !(hooks.shielded != NULL && hooks.shielded(hooks.ctx));
 }
 
 int gate_pending (void) {
@@ -156,7 +158,7 @@ int gate_pending (void) {
 }
 
 void gate_set_hooks (const struct gate_hooks *h) {
-  static const struct gate_hooks none = { NULL, NULL, NULL };
+  static const struct gate_hooks none = { NULL, NULL, NULL, NULL };
   hooks = h != NULL ? *h : none;
 }
 
@@ -194,8 +196,15 @@ static bool spin (struct thread_record *me) {
   return false;
 }
 
+static void note_line (struct thread_record *me) {
+  if (hooks.note_line != NULL)
+    hooks.note_line(hooks.ctx, me->line, sizeof me->line);
+}
+
 void nap_begin (struct block *object, const char *verb, deadline until) {
   struct thread_record *me = self();
+  if (tracing())
+    note_line(me);
   store_relaxed(&me->wait_verb, verb);
   store_relaxed(&me->wait_until, until);
   store_relaxed(&me->wait_since, sys_now());
@@ -205,6 +214,9 @@ void nap_begin (struct block *object, const char *verb, deadline until) {
 
 void nap_end (void) {
   struct thread_record *me = self();
+  if (tracing())
+    trace_wait(load_relaxed(&me->wait_object), load_relaxed(&me->wait_verb),
+               load_relaxed(&me->wait_since));
   store_relaxed(&me->wait_links, 0);
   store_relaxed(&me->wait_object, NULL);
   store_release(&me->wait_verb, NULL);
@@ -217,11 +229,6 @@ static void bury_found (void) {
     if ((load_relaxed(&p->owner) & 7) == PROCESS_DEAD)
       process_bury(p, load_acquire(&p->generation));
   }
-}
-
-static void note_line (struct thread_record *me) {
-  if (hooks.note_line != NULL)
-    hooks.note_line(hooks.ctx, me->line, sizeof me->line);
 }
 
 /*
@@ -270,7 +277,7 @@ int gate_sleep (deadline until) {
 
 #define CYCLE_MAX  64
 
-static void describe (struct block *b, char *to, size_t size) {
+void gate_name (struct block *b, char *to, size_t size) {
   const char *name = block_ops(b)->name;
   const char *made = block_ops(b)->made != NULL ? block_ops(b)->made(b) : "";
   snprintf(to, size, *made != '\0' ? "%s made at %s" : "%s",
@@ -316,7 +323,7 @@ static void tell (struct cycle *c) {
   story[0] = '\0';
   for (int i = 0; i < c->n && at < sizeof story; i++) {
     char what[160];
-    describe(c->what[i], what, sizeof what);
+    gate_name(c->what[i], what, sizeof what);
     const char *holder = name_of(record_at(KEY_INDEX(c->who[(i + 1) % c->n])));
     const char *who = name_of(record_at(KEY_INDEX(c->who[i])));
     const char *verb = load_relaxed(&record_at(KEY_INDEX(c->who[i]))->wait_verb);
@@ -357,6 +364,18 @@ static int declare_link (struct thread_record *me, struct block *b) {
   return closed ? CONC_DEADLOCK : CONC_OK;
 }
 
+int gate_holders (struct thread_record *t, struct block **object, thread_key *keys, int max) {
+  int n = 0;
+  guard_lock(&links->guard);
+  struct block *b = load_acquire(&t->wait_object);
+  *object = b;
+  if (b != NULL && block_ops(b)->holder != NULL)
+    while (n < max && (keys[n] = block_ops(b)->holder(b, n)) != 0)
+      n++;
+  guard_unlock(&links->guard);
+  return n;
+}
+
 /* {=== waiting in one line ===} */
 
 void wait_init (struct wait *w, struct gate *gate, struct guard *guard,
@@ -368,28 +387,30 @@ void wait_init (struct wait *w, struct gate *gate, struct guard *guard,
   w->verb = verb;
   w->until = until;
   w->look = 0;
-  w->links = w->noninterruptible = w->woken = w->entered = false;
+  w->links = w->noninterruptible = w->woken = w->entered = w->declared = false;
 }
 
 static int enter (struct wait *w) {
   struct thread_record *me = self();
-  if (w->node == NULL)
-    w->node = &me->node;
-  nap_begin(w->object, w->verb, w->until);
-  w->entered = true;
-  if (w->links && w->until == DEADLINE_NEVER)
+  if (!w->entered) {
+    if (w->node == NULL)
+      w->node = &me->node;
+    nap_begin(w->object, w->verb, w->until);
+    w->entered = true;
+  }
+  if (w->links && !w->declared && w->until == DEADLINE_NEVER) {
+    w->declared = true;
     return declare_link(me, w->object);
+  }
   return CONC_OK;
 }
 
 int wait_sleep (struct wait *w) {
   if (w->until == DEADLINE_NOW)
     return CONC_TIMEOUT;
-  if (!w->entered) {
-    int rc = enter(w);
-    if (rc != CONC_OK)
-      return rc;
-  }
+  int rc = enter(w);
+  if (rc != CONC_OK)
+    return rc;
   if (load_relaxed(&w->node->gate) == NULL) {
     node_note(w->gate, w->guard, w->node);
     if (w->woken)
@@ -398,7 +419,7 @@ int wait_sleep (struct wait *w) {
       join_back(w->gate, w->node);
   }
   guard_unlock(w->guard);
-  int rc = nap(&w->look, w->until, w->noninterruptible);
+  rc = nap(&w->look, w->until, w->noninterruptible);
   guard_lock(w->guard);
   if (load_relaxed(&w->node->state) == NODE_WOKEN) {
     store_relaxed(&w->node->state, NODE_OUT);

@@ -76,6 +76,7 @@ struct wait {
                                 getting its lock back) */
   bool woken;                /* was taken out of the line since wait_init */
   bool entered;              /* wait_object and so on are set */
+  bool declared;             /* as a link; 'links' may become true later */
 };
 
 void wait_init (struct wait *w, struct gate *gate, struct guard *guard,
@@ -111,19 +112,26 @@ const char *gate_story (void);
 
 /*
 ** What the Lua side adds, per thread: has Lua an interrupt pending (1/0)?
-** And: note the Lua line (called before a thread really sleeps).
+** Is cancelling put off where Lua stands (a __close handler; asked of cancelled
+** threads only)? And: note the Lua line (called before a thread really sleeps).
 */
 struct gate_hooks {
   int (*interrupted) (void *ctx);
+  int (*shielded) (void *ctx);
   void (*note_line) (void *ctx, char *to, size_t size);
   void *ctx;
 };
 void gate_set_hooks (const struct gate_hooks *hooks);  /* of the calling thread; NULL: none */
 void gate_get_hooks (struct gate_hooks *hooks);
 
-/* How a waiter names an object in the story of a deadlock and in dumps:
-   "lock made at app.lua:12". Set by the noun (may be NULL). */
+/* How a waiter names an object in the story of a deadlock, in dumps and traces:
+   "lock made at app.lua:12". The hook is set by sight, and writes over that. */
+void gate_name (struct block *b, char *to, size_t size);
 extern void (*gate_describe) (struct block *b, char *to, size_t size);
+
+/* What the thread of 't' waits for, in *object, and up to 'max' of those who
+   hold that: how many. They may have changed meanwhile. */
+int gate_holders (struct thread_record *t, struct block **object, thread_key *keys, int max);
 
 void gate_open (void);               /* at load, after arena_open */
 

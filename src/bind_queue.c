@@ -148,7 +148,7 @@ static int fill_batch (lua_State *L) {
     struct parcel p;
     if (lua_geti(L, 1, i) == LUA_TNIL)
       return luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
-    codec_encode(L, 3, 1, 0, "item", (int)i - 1, &p);
+    codec_encode(L, 3, 1, 0, "item", (int)i, &p);
     f->rc = batch_add(&f->batch, f->q, &p);
     lua_settop(L, 2);
   }

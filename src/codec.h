@@ -19,9 +19,10 @@ enum codec_flags {
 
 /*
 ** Encodes the 'n' values from stack index 'first'. 'what' says how a refusal
-** names them: "argument", "result", "item", "value" ...; with 'base' added to
-** the position ("argument 2"; base 0 and n 1: no number). Raises
-** "cannot send ..." with the path, having allocated nothing that stays.
+** names them: "argument", "result", "item", "value" ..., and 'base' is the
+** number of the first ("argument 2"; 0: from 1 on, and a single one has none).
+** Raises "cannot send ..." with the path, having allocated nothing that stays.
+** The bytes of '*out' are good until this thread encodes again.
 */
 void codec_encode (lua_State *L, int first, int n, unsigned flags,
                    const char *what, int base, struct parcel *out);
@@ -35,7 +36,7 @@ int codec_decode (lua_State *L, const char *bytes, size_t length,
                   struct block *_Atomic const *refs, uint32_t nrefs, unsigned flags);
 int codec_decode_message (lua_State *L, struct block *message, unsigned flags);
 
-/* nil, or the reason (pushed): conc.can_send. */
+/* True, or the reason is pushed: conc.can_send. */
 bool codec_can_send (lua_State *L, int idx);
 
 /* How floor 7 turns handles into blocks and back; set once at load. */
@@ -47,6 +48,18 @@ void codec_open (const struct codec_objects *objects);
 /* Registers what a state's own standard library is; for each state, once,
    right after its libraries were opened (or as early as can be had). */
 void codec_open_state (lua_State *L);
+/* The value on the top (popped) is from now on this state's own 'name': of the
+   standard library ("_G.print") or of the core (".cancelled"). */
+void codec_own (lua_State *L, const char *name);
+
+/*
+** What a new state gets of its maker's: package.path, cpath, preload, and the
+** fields that the program put into the tables of the standard library. False:
+** there is nothing that a fresh state does not have. Raises where something
+** cannot be sent.
+*/
+bool codec_encode_setting (lua_State *L, struct parcel *out);
+void codec_apply_setting (lua_State *L, struct block *message);
 
 /*
 ** What a new state gets of its maker's: package.path, cpath, preload, fields

@@ -1,0 +1,825 @@
+/*
+** codec_encode.c - floor 4: Lua values -> bytes
+**
+** One loop over a stack of frames of our own, so that a graph may be as deep
+** as it likes. What a frame works on is on the Lua stack:
+**
+**   table     [table]                    PHASE_ARRAY, PHASE_META
+**             [table] [key]              between two steps of lua_next
+**             [table] [key] [value]      PHASE_KEY
+**   function  [function]
+**   rebuilt   [userdata] [function] [argument] ...
+**
+** and the child that it waits for comes next. A frame's slots are addressed
+** from the top, for the lower part of the stack moves to a table when there is
+** too much of it (spill).
+*/
+#include "codec_impl.h"
+#include "codec_peek.h"
+
+#include <stdlib.h>
+
+#define SHORT_MAX     31         /* strings with their length in the tag */
+#define KEPT_MIN      41         /* longer ones are kept once (Lua: not interned) */
+#define FRAMES_FIRST  32
+#define FRAME_SLOTS   4          /* a frame and what its steps push */
+#define REBUILT_MAX   200        /* values of one __conc */
+#define NUMBER_ROOM   9
+
+enum { CONSUMED = 0, OPENED = 1 };   /* what became of the value; < 0: e->status */
+
+static int stop (struct encoder *e, int status) {
+  e->status = status;
+  return -1;
+}
+
+/* {=== room ===} */
+
+#define LARGE       ((size_t)64 * 1024)
+#define SLACK       512
+
+static size_t head_size (const struct encoder *e) {
+  return sizeof(struct message) + e->nrefs * sizeof(struct block *);
+}
+
+/* Into a block of the arena, behind the place of a message's head. */
+static int grow_block (struct encoder *e, size_t need) {
+  size_t used = encoder_offset(e), head = head_size(e);
+  size_t want = need + SLACK;
+  if (want < 2 * LARGE)
+    want = 2 * LARGE;
+  if (e->block != NULL && want < 2 * (size_t)e->block->size)
+    want = 2 * (size_t)e->block->size;
+  struct block *b = arena_alloc(head + want);
+  if (b == NULL && want > need + SLACK)
+    b = arena_alloc(head + need + SLACK);
+  if (b == NULL)
+    return NO_ROOM;
+  char *to = (char *)b + head;
+  memcpy(to, e->body, used);
+  if (e->block != NULL)
+    arena_free(e->block);
+  e->block = b;
+  e->buffer = e->body = to;
+  e->p = to + used;
+  e->end = (char *)b + b->size;
+  return DONE;
+}
+
+static int grow_scratch (struct encoder *e, size_t need) {
+  struct scratch *s = e->s;
+  size_t used = (size_t)(e->p - s->buffer), skip = (size_t)(e->body - s->buffer);
+  size_t size = s->size * 2;
+  if (size < need + skip + SLACK)
+    size = need + skip + SLACK;
+  char *buffer = realloc(s->buffer, size);
+  if (buffer == NULL)
+    return NO_MEMORY;
+  s->buffer = e->buffer = buffer;
+  s->size = size;
+  e->body = buffer + skip;
+  e->p = buffer + used;
+  e->end = buffer + size;
+  return DONE;
+}
+
+int encoder_grow (struct encoder *e, size_t more) {
+  size_t need = encoder_offset(e) + more;
+  bool to_block = e->block != NULL || (need > LARGE && !(e->flags & CODEC_BYTES));
+  e->status = to_block ? grow_block(e, need) : grow_scratch(e, need);
+  return e->status;
+}
+
+uint32_t encoder_ref (struct encoder *e, struct block *b) {
+  struct scratch *s = e->s;
+  if (e->nrefs == s->refs_size) {
+    uint32_t size = s->refs_size * 2 + 8;
+    struct block **refs = realloc(s->refs, size * sizeof *refs);
+    if (refs == NULL)
+      return UINT32_MAX;
+    s->refs = refs;
+    s->refs_size = size;
+  }
+  s->refs[e->nrefs] = b;
+  return e->nrefs++;
+}
+
+/* {=== scalars ===} */
+
+static inline char *write_integer (char *p, lua_Integer i) {
+  if (likely((lua_Unsigned)i < 0x80)) {
+    *p = (char)i;
+    return p + 1;
+  }
+  if (i == (int32_t)i) {
+    if (i == (int16_t)i) {
+      if (i == (int8_t)i) {
+        p[0] = (char)T_INT8;
+        p[1] = (char)i;
+        return p + 2;
+      }
+      p[0] = (char)T_INT16;
+      store16(p + 1, (uint16_t)i);
+      return p + 3;
+    }
+    p[0] = (char)T_INT32;
+    store32(p + 1, (uint32_t)i);
+    return p + 5;
+  }
+  p[0] = (char)T_INT64;
+  store64(p + 1, (uint64_t)i);
+  return p + 9;
+}
+
+static inline char *write_float (char *p, lua_Number n) {
+  uint64_t bits;
+  memcpy(&bits, &n, sizeof bits);
+  p[0] = (char)T_FLOAT;
+  store64(p + 1, bits);
+  return p + 9;
+}
+
+static inline char *write_string (char *p, const char *s, size_t length) {
+  if (likely(length <= SHORT_MAX)) {
+    *p++ = (char)(T_STRING0 + length);
+  }
+  else if (length <= 0xff) {
+    *p++ = (char)T_STRING8;
+    *p++ = (char)length;
+  }
+  else if (length <= UINT32_MAX) {
+    *p++ = (char)T_STRING32;
+    store32(p, (uint32_t)length);
+    p += 4;
+  }
+  else {
+    *p++ = (char)T_LONG;
+    store64(p, length);
+    p += 8;
+  }
+  memcpy(p, s, length);
+  return p + length;
+}
+
+static inline bool put_byte (struct encoder *e, int byte) {
+  if (!encoder_room(e, 1))
+    return false;
+  *e->p++ = (char)byte;
+  return true;
+}
+
+bool encoder_put_string (struct encoder *e, int idx) {
+  size_t length;
+  const char *s = lua_tolstring(e->L, idx, &length);
+  if (!encoder_room(e, length + NUMBER_ROOM))
+    return false;
+  e->p = write_string(e->p, s, length);
+  return true;
+}
+
+/* A back reference to the object at 'offset', whose tag gets its mark. */
+static int put_ref (struct encoder *e, int tag, uint64_t offset) {
+  if (!encoder_room(e, 9))
+    return -1;
+  e->body[offset] = (char)(e->body[offset] | MARKED);
+  e->shared = true;
+  e->p[0] = (char)tag;
+  store64(e->p + 1, offset);
+  e->p += 9;
+  return CONSUMED;
+}
+
+static int put_kept_string (struct encoder *e, const char *s, size_t length) {
+  uint64_t found;
+  int met = seen_enter(&e->s->seen, (uintptr_t)lua_topointer(e->L, -1),
+                       encoder_offset(e), &found);
+  if (met < 0)
+    return stop(e, NO_MEMORY);
+  if (met)
+    return put_ref(e, T_REF, found);
+  if (!encoder_room(e, length + NUMBER_ROOM))
+    return -1;
+  *e->p++ = (char)T_LONG;
+  store64(e->p, length);
+  memcpy(e->p + 8, s, length);
+  e->p += 8 + length;
+  return CONSUMED;
+}
+
+/* The scalar on the top, of the given type; it stays. OPENED: it is none. */
+static inline int put_scalar (struct encoder *e, int type) {
+  lua_State *L = e->L;
+  if (likely(type == LUA_TSTRING)) {
+    size_t length;
+    const char *s = lua_tolstring(L, -1, &length);
+    if (unlikely(length >= KEPT_MIN))
+      return put_kept_string(e, s, length);
+    if (!encoder_room(e, length + NUMBER_ROOM))
+      return -1;
+    e->p = write_string(e->p, s, length);
+    return CONSUMED;
+  }
+  if (!encoder_room(e, NUMBER_ROOM))
+    return -1;
+  switch (type) {
+    case LUA_TNUMBER:
+      e->p = lua_isinteger(L, -1) ? write_integer(e->p, lua_tointeger(L, -1))
+                                  : write_float(e->p, lua_tonumber(L, -1));
+      return CONSUMED;
+    case LUA_TBOOLEAN:
+      *e->p++ = (char)(lua_toboolean(L, -1) ? T_TRUE : T_FALSE);
+      return CONSUMED;
+    case LUA_TNIL:
+      *e->p++ = (char)T_NIL;
+      return CONSUMED;
+    default:
+      return OPENED;
+  }
+}
+
+/* {=== frames ===} */
+
+static bool frames_grow (struct scratch *s) {
+  uint32_t size = s->frames_size == 0 ? FRAMES_FIRST : s->frames_size * 2;
+  struct frame *frames = realloc(s->frames, size * sizeof *frames);
+  if (frames == NULL)
+    return false;
+  s->frames = frames;
+  s->frames_size = size;
+  return true;
+}
+
+/* Moves the lowest slots of the frames into the table at 'bottom'. */
+static int spill (struct encoder *e) {
+  lua_State *L = e->L;
+  if (e->plain)
+    return stop(e, AGAIN_PROTECTED);
+  if (lua_isnil(L, e->bottom)) {
+    lua_createtable(L, SPILL_SLOTS, 0);
+    lua_replace(L, e->bottom);
+  }
+  for (int i = 1; i <= SPILL_SLOTS; i++) {
+    lua_pushvalue(L, e->bottom + i);
+    lua_rawseti(L, e->bottom, (lua_Integer)e->spilled + i);
+  }
+  lua_rotate(L, e->bottom + 1, -SPILL_SLOTS);
+  lua_settop(L, -SPILL_SLOTS - 1);
+  e->spilled += SPILL_SLOTS;
+  return 0;
+}
+
+/* Brings them back below what is there. */
+static void unspill (struct encoder *e) {
+  lua_State *L = e->L;
+  luaL_checkstack(L, SPILL_SLOTS + 64 * FRAME_SLOTS, NULL);
+  e->spilled -= SPILL_SLOTS;
+  for (int i = 1; i <= SPILL_SLOTS; i++) {
+    lua_rawgeti(L, e->bottom, (lua_Integer)e->spilled + i);
+    lua_pushnil(L);
+    lua_rawseti(L, e->bottom, (lua_Integer)e->spilled + i);
+  }
+  lua_rotate(L, e->bottom + 1, SPILL_SLOTS);
+}
+
+/* Room on the Lua stack for this frame and the next ones. */
+static int stack_room (struct encoder *e) {
+  if (e->depth == 0 || e->depth % 64 == 8) {
+    int levels = e->depth == 0 ? 8 : 64;
+    if (lua_gettop(e->L) - e->bottom > 2 * SPILL_SLOTS && spill(e) < 0)
+      return -1;
+    if (!lua_checkstack(e->L, levels * FRAME_SLOTS + LUA_MINSTACK))
+      return stop(e, NO_MEMORY);
+  }
+  return 0;
+}
+
+static struct frame *push_frame (struct encoder *e, int kind, int phase) {
+  struct scratch *s = e->s;
+  if (stack_room(e) < 0)
+    return NULL;
+  if (unlikely(e->depth == s->frames_size) && !frames_grow(s)) {
+    stop(e, NO_MEMORY);
+    return NULL;
+  }
+  struct frame *f = &s->frames[e->depth++];
+  f->kind = (uint8_t)kind;
+  f->phase = (uint8_t)phase;
+  f->count = 0;
+  return f;
+}
+
+/* Its last slot, the object itself, goes too. */
+static int pop_frame (struct encoder *e) {
+  lua_settop(e->L, -2);
+  e->depth--;
+  if (unlikely(e->spilled > 0)
+      && lua_gettop(e->L) - e->bottom < 2 * REBUILT_MAX)
+    unspill(e);
+  return CONSUMED;
+}
+
+/* {=== tables ===} */
+
+static int put_value (struct encoder *e);
+
+/* The object on the top, at 'address', is new: entered. CONSUMED: it was met
+   before, or is found by name; it is written and gone. OPENED: go on. */
+static int meet_object (struct encoder *e, const void *address) {
+  uint64_t found;
+  int met = seen_enter(&e->s->seen, (uintptr_t)address, encoder_offset(e), &found);
+  if (unlikely(met < 0))
+    return stop(e, NO_MEMORY);
+  if (met && (uint8_t)e->body[found] >= T_TABLE8) {
+    if (put_ref(e, T_REF, found) < 0)
+      return -1;
+  }
+  else {
+    enum found by_name = module_put(e, address);
+    if (by_name == FOUND_AGAIN)
+      return -1;
+    if (by_name == FOUND_NOTHING) {
+      if (unlikely(met))  /* was found by name the first time, and is no more */
+        seen_change(&e->s->seen, (uintptr_t)address, encoder_offset(e));
+      return OPENED;
+    }
+  }
+  lua_settop(e->L, -2);
+  return CONSUMED;
+}
+
+/* 'n' numbers of the array part from element 'i' on; how many there were. */
+static size_t put_numbers (struct encoder *e, const struct peek_value *v, size_t n) {
+  size_t i = 0;
+  while (i < n) {
+    size_t run = n - i < 4096 ? n - i : 4096, upto = i + run;
+    if (!encoder_room(e, run * NUMBER_ROOM)) {
+      e->status = e->status == DONE ? NO_MEMORY : e->status;
+      return i;
+    }
+    char *p = e->p;
+    for (; i < upto; i++) {
+      if (v[i].type == PEEK_INTEGER)
+        p = write_integer(p, v[i].u.i);
+      else if (v[i].type == PEEK_FLOAT)
+        p = write_float(p, v[i].u.n);
+      else
+        break;
+    }
+    e->p = p;
+    if (i < upto)
+      break;
+  }
+  return i;
+}
+
+static int open_table (struct encoder *e) {
+  lua_State *L = e->L;
+  int rc = meet_object(e, lua_topointer(L, -1));
+  if (rc != OPENED)
+    return rc;
+  struct frame *f = push_frame(e, FRAME_TABLE, PHASE_PREFIX);
+  if (f == NULL || !encoder_room(e, 6))
+    return -1;
+  struct peek_value *array;
+  lua_Unsigned n = lua_rawlen(L, -1);
+  f->has_meta = lua_getmetatable(L, -1);
+  if (f->has_meta)
+    lua_settop(L, -2);
+  f->large = n > 0xff;
+  f->pos = encoder_offset(e);
+  e->p[0] = (char)((f->large ? T_TABLE32 : T_TABLE8)
+                   + (f->has_meta ? T_METATABLE8 - T_TABLE8 : 0));
+  e->p += f->large ? 6 : 3;
+  f->i = 0;
+  if (n > 0 && n <= UINT32_MAX && peek_limit(L, -1, &array) >= n) {
+    f->phase = PHASE_ARRAY;
+    f->n = (lua_Integer)n;
+  }
+  else
+    lua_pushnil(L);  /* where lua_next begins */
+  return OPENED;
+}
+
+static void patch_elements (struct encoder *e, const struct frame *f) {
+  char *p = e->body + f->pos + 1;
+  if (f->large)
+    store32(p, (uint32_t)f->i);
+  else
+    *p = (char)f->i;
+}
+
+/* Pairs are over: how many, and then the metatable. */
+static int close_pairs (struct encoder *e, struct frame *f) {
+  e->body[f->pos + (f->large ? 5 : 2)] = (char)size_pack(f->count);
+  if (f->count > 0 && !put_byte(e, T_END))
+    return -1;
+  if (!f->has_meta)
+    return pop_frame(e);
+  f->phase = PHASE_META;
+  f->has_meta = false;
+  lua_getmetatable(e->L, -1);
+  return put_value(e);
+}
+
+/* Elements by index: all of 1..n lie in the array part. */
+static int step_array (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  struct peek_value *array;
+  while (f->i < f->n) {
+    if (peek_limit(L, -1, &array) < (size_t)f->n)
+      return stop(e, AGAIN_PROTECTED);  /* changed by a finalizer, meanwhile */
+    f->i += (lua_Integer)put_numbers(e, array + f->i, (size_t)(f->n - f->i));
+    if (e->status != DONE)
+      return -1;
+    while (f->i < f->n) {
+      int type = lua_rawgeti(L, -1, ++f->i);
+      int rc = put_scalar(e, type);
+      if (rc == OPENED) {
+        if ((rc = put_value(e)) != CONSUMED)
+          return rc;
+        continue;
+      }
+      lua_settop(L, -2);
+      if (unlikely(rc < 0))
+        return rc;
+      if (type == LUA_TNUMBER)
+        break;
+    }
+  }
+  patch_elements(e, f);
+  f->phase = PHASE_PAIRS;
+  lua_pushinteger(L, f->n);
+  return CONSUMED;
+}
+
+/* A pair, whose value is on the top, above its key. */
+static int put_pair (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  int type = lua_type(L, -2);
+  f->count++;
+  if (likely(type == LUA_TSTRING)) {
+    size_t length;
+    const char *s = lua_tolstring(L, -2, &length);
+    if (likely(length < KEPT_MIN)) {
+      if (!encoder_room(e, length + NUMBER_ROOM))
+        return -1;
+      e->p = write_string(e->p, s, length);
+      return CONSUMED;
+    }
+  }
+  lua_pushvalue(L, -2);
+  f->phase = PHASE_KEY;
+  int rc = put_value(e);
+  if (rc == CONSUMED)
+    f->phase = PHASE_PAIRS;
+  return rc;
+}
+
+/* Steps of lua_next, from the key on the top. */
+static int step_pairs (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  int rc;
+  if (f->phase == PHASE_KEY) {  /* the key has been written, the value is on the top */
+    f->phase = PHASE_PAIRS;
+    goto value;
+  }
+  while (lua_next(L, -2)) {
+    if (f->phase == PHASE_PREFIX) {
+      if (lua_isinteger(L, -2) && lua_tointeger(L, -2) == f->i + 1
+          && f->i < (f->large ? (lua_Integer)UINT32_MAX : 0xff)) {
+        f->i++;
+        goto value;
+      }
+      patch_elements(e, f);
+      f->phase = PHASE_PAIRS;
+    }
+    if ((rc = put_pair(e, f)) != CONSUMED)
+      return rc;
+   value:
+    rc = put_scalar(e, lua_type(L, -1));
+    if (rc == OPENED) {
+      if ((rc = put_value(e)) != CONSUMED)
+        return rc;
+    }
+    else {
+      lua_settop(L, -2);
+      if (unlikely(rc < 0))
+        return rc;
+    }
+  }
+  if (f->phase == PHASE_PREFIX)
+    patch_elements(e, f);
+  return close_pairs(e, f);
+}
+
+static int step_table (struct encoder *e, struct frame *f) {
+  switch (f->phase) {
+    case PHASE_ARRAY: return step_array(e, f);
+    case PHASE_META: return pop_frame(e);
+    default: return step_pairs(e, f);
+  }
+}
+
+/* {=== functions ===} */
+
+static int put_code (struct encoder *e, const struct code *code) {
+  struct code_head *head = (struct code_head *)(void *)code->block;
+  uint64_t at = 0;
+  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, e->nrefs, &at);
+  int form = (e->flags & CODEC_BYTES) ? FUNCTION_INLINE : 0;
+  if (met < 0)
+    return stop(e, NO_MEMORY);
+  if (met)
+    form |= FUNCTION_AGAIN;
+  size_t size = (form & FUNCTION_INLINE) ? 8 + (size_t)head->length : 4;
+  if (!encoder_room(e, size + 3))
+    return -1;
+  *e->p++ = (char)T_FUNCTION;
+  *e->p++ = (char)form;
+  if (form & FUNCTION_INLINE) {
+    store64(e->p, head->length);
+    memcpy(e->p + 8, code_bytes(head), (size_t)head->length);
+  }
+  else {
+    if (!met && (at = encoder_ref(e, &head->head)) == UINT32_MAX)
+      return stop(e, NO_MEMORY);
+    store32(e->p, (uint32_t)at);
+  }
+  e->p += size;
+  *e->p++ = (char)code->nups;
+  return 0;
+}
+
+static int open_function (struct encoder *e) {
+  lua_State *L = e->L;
+  int rc = meet_object(e, lua_topointer(L, -1));
+  if (rc != OPENED)
+    return rc;
+  if (lua_iscfunction(L, -1)) {
+    if (e->plain)
+      return stop(e, AGAIN_PROTECTED);
+    codec_refuse(e, lua_gettop(L), "a C function that no loaded module has");
+  }
+  struct code *code = function_code(e);
+  if (code == NULL)
+    return -1;
+  struct frame *f = push_frame(e, FRAME_FUNCTION, PHASE_UPVALUES);
+  if (f == NULL)
+    return -1;
+  f->pos = encoder_offset(e);
+  f->code = code;
+  f->i = 0;
+  f->n = (lua_Integer)code->nups;
+  return put_code(e, code) < 0 ? -1 : OPENED;
+}
+
+/* Upvalue f->i: one that was met, the table of globals, or a value. */
+static int put_upvalue (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  uint64_t found;
+  int met = seen_enter(&e->s->seen, (uintptr_t)lua_upvalueid(L, -1, (int)f->i),
+                       encoder_offset(e), &found);
+  if (met < 0)
+    return stop(e, NO_MEMORY);
+  if (met)
+    return put_ref(e, T_UPREF, found);
+  lua_getupvalue(L, -1, (int)f->i);
+  if (lua_type(L, -1) == LUA_TTABLE && lua_topointer(L, -1) == e->state->globals) {
+    lua_settop(L, -2);
+    return put_byte(e, T_ENV) ? CONSUMED : -1;
+  }
+  if (!put_byte(e, T_UPVALUE))
+    return -1;
+  return put_value(e);
+}
+
+/* Global f->i of those that the code mentions, unless it is nil, sent already,
+   or the standard library's own. */
+static int put_global (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  uint64_t found;
+  function_push_global(e, f->code, f->i);  /* [name] [value] */
+  if (!lua_isnil(L, -1) && !module_is_own_global(L, e->state)) {
+    int met = seen_enter(&e->s->seen, (uintptr_t)lua_topointer(L, -2) | SEEN_NAME, 0,
+                         &found);
+    if (met < 0)
+      return stop(e, NO_MEMORY);
+    if (!met) {
+      if (!encoder_put_string(e, -2))
+        return -1;
+      lua_remove(L, -2);
+      return put_value(e);
+    }
+  }
+  lua_settop(L, -3);
+  return CONSUMED;
+}
+
+static int step_function (struct encoder *e, struct frame *f) {
+  int rc;
+  while (f->phase == PHASE_UPVALUES) {
+    if (f->i == f->n) {
+      f->phase = PHASE_GLOBALS;
+      f->i = 0;
+      f->n = (lua_Integer)f->code->nnames;
+      break;
+    }
+    f->i++;
+    if ((rc = put_upvalue(e, f)) != CONSUMED)
+      return rc;
+  }
+  while (f->i < f->n) {
+    f->i++;
+    if ((rc = put_global(e, f)) != CONSUMED)
+      return rc;
+  }
+  return put_byte(e, T_END) ? pop_frame(e) : -1;
+}
+
+/* {=== userdata ===} */
+
+static int put_object (struct encoder *e, struct block *b) {
+  uint64_t at;
+  int met = seen_enter(&e->s->seen, (uintptr_t)b | SEEN_USERDATA, e->nrefs, &at);
+  if (met < 0)
+    return stop(e, NO_MEMORY);
+  if (!met && (at = encoder_ref(e, b)) == UINT32_MAX)
+    return stop(e, NO_MEMORY);
+  if (!encoder_room(e, 5))
+    return -1;
+  e->p[0] = (char)T_OBJECT;
+  store32(e->p + 1, (uint32_t)at);
+  e->p += 5;
+  lua_settop(e->L, -2);
+  return CONSUMED;
+}
+
+/* Calls __conc: [userdata] [function] [argument] ... */
+static int open_rebuilt (struct encoder *e) {
+  lua_State *L = e->L;
+  size_t pos = encoder_offset(e);
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK + 64 * FRAME_SLOTS, NULL);
+  lua_pushvalue(L, top);
+  luaL_getmetafield(L, -1, "__conc");
+  lua_insert(L, -2);
+  lua_call(L, 1, LUA_MULTRET);
+  int n = lua_gettop(L) - top;
+  if (n == 0 || lua_type(L, top + 1) != LUA_TFUNCTION) {
+    const char *got = n == 0 ? "nothing" : luaL_typename(L, top + 1);
+    codec_refuse(e, top, "its __conc gave %s where a function was expected", got);
+  }
+  if (n > REBUILT_MAX)
+    codec_refuse(e, top, "its __conc gave more than %d values", REBUILT_MAX);
+  luaL_checkstack(L, LUA_MINSTACK + 64 * FRAME_SLOTS, NULL);
+  struct frame *f = push_frame(e, FRAME_REBUILT, PHASE_VALUES);
+  if (f == NULL || !encoder_room(e, 5))
+    return -1;
+  f->pos = pos;
+  f->i = 0;
+  f->n = n;
+  e->p[0] = (char)T_REBUILT;
+  store32(e->p + 1, (uint32_t)n);
+  e->p += 5;
+  return OPENED;
+}
+
+static int step_rebuilt (struct encoder *e, struct frame *f) {
+  lua_State *L = e->L;
+  while (f->i < f->n) {
+    f->i++;
+    lua_pushvalue(L, (int)(f->i - f->n - 1));
+    int rc = put_value(e);
+    if (rc != CONSUMED)
+      return rc;
+  }
+  lua_settop(L, -1 - (int)f->n);
+  return pop_frame(e);
+}
+
+/* Is a frame of the userdata open that was begun at 'pos'? */
+static bool still_open (const struct encoder *e, uint64_t pos) {
+  for (uint32_t i = e->depth; i > 0; i--)
+    if (e->s->frames[i - 1].pos <= pos)
+      return e->s->frames[i - 1].pos == pos
+          && e->s->frames[i - 1].kind == FRAME_REBUILT;
+  return false;
+}
+
+/* The name of its type; what is pushed stays, as the refusal that follows
+   clears the stack. */
+static const char *userdata_name (lua_State *L, int idx) {
+  return luaL_getmetafield(L, idx, "__name") == LUA_TSTRING ? lua_tostring(L, -1)
+                                                            : "userdata";
+}
+
+static int put_userdata (struct encoder *e, const struct codec_objects *objects) {
+  lua_State *L = e->L;
+  int top = lua_gettop(L);
+  struct block *b = objects != NULL ? objects->to_block(L, -1) : NULL;
+  if (b != NULL && !(e->flags & CODEC_BYTES))
+    return put_object(e, b);
+  const void *address = lua_topointer(L, -1);
+  enum found by_name = module_put(e, address);
+  if (by_name == FOUND_AGAIN)
+    return -1;
+  if (by_name == FOUND_WRITTEN) {
+    lua_settop(L, -2);
+    return CONSUMED;
+  }
+  uint64_t found;
+  if (e->plain)
+    return stop(e, AGAIN_PROTECTED);
+  if (b != NULL)
+    codec_refuse(e, top, "a conc object cannot leave the program");
+  if (luaL_getmetafield(L, -1, "__conc") == LUA_TNIL)
+    codec_refuse_type(e, top, userdata_name(L, top));
+  lua_settop(L, -2);
+  int met = seen_enter(&e->s->seen, (uintptr_t)address | SEEN_USERDATA,
+                       encoder_offset(e), &found);
+  if (met < 0)
+    return stop(e, NO_MEMORY);
+  if (!met)
+    return open_rebuilt(e);
+  if (still_open(e, found))
+    codec_refuse(e, top, "what its __conc gave refers to itself");
+  if (put_ref(e, T_REF, found) < 0)
+    return -1;
+  lua_settop(L, -2);
+  return CONSUMED;
+}
+
+static int put_pointer (struct encoder *e) {
+  if (e->flags & CODEC_BYTES) {
+    if (e->plain)
+      return stop(e, AGAIN_PROTECTED);
+    codec_refuse(e, lua_gettop(e->L), "light userdata cannot leave the program");
+  }
+  if (!encoder_room(e, 9))
+    return -1;
+  e->p[0] = (char)T_POINTER;
+  store64(e->p + 1, (uint64_t)(uintptr_t)lua_touserdata(e->L, -1));
+  e->p += 9;
+  lua_settop(e->L, -2);
+  return CONSUMED;
+}
+
+/* {=== the loop ===} */
+
+/* Takes the value on the top: written and popped, or the top frame's now. */
+static int put_value (struct encoder *e) {
+  int type = lua_type(e->L, -1);
+  int rc = put_scalar(e, type);
+  if (rc <= CONSUMED) {
+    lua_settop(e->L, -2);
+    return rc;
+  }
+  switch (type) {
+    case LUA_TTABLE: return open_table(e);
+    case LUA_TFUNCTION: return open_function(e);
+    case LUA_TUSERDATA: return put_userdata(e, codec_objects);
+    case LUA_TLIGHTUSERDATA: return put_pointer(e);
+    default:
+      if (e->plain)
+        return stop(e, AGAIN_PROTECTED);
+      codec_refuse_type(e, lua_gettop(e->L), type == LUA_TTHREAD
+                                             ? "coroutine" : luaL_typename(e->L, -1));
+  }
+}
+
+static int step (struct encoder *e) {
+  struct frame *f = &e->s->frames[e->depth - 1];
+  switch (f->kind) {
+    case FRAME_TABLE: return step_table(e, f);
+    case FRAME_FUNCTION: return step_function(e, f);
+    default: return step_rebuilt(e, f);
+  }
+}
+
+static int put_head (struct encoder *e) {
+  if (!encoder_room(e, 5))
+    return -1;
+  if (e->n < HEAD_MANY)
+    *e->p++ = (char)e->n;
+  else {
+    *e->p++ = (char)HEAD_MANY;
+    store32(e->p, (uint32_t)e->n);
+    e->p += 4;
+  }
+  return 0;
+}
+
+int encode_values (struct encoder *e) {
+  int rc = put_head(e);
+  for (e->current = 0; rc >= 0 && e->current < e->n; e->current++) {
+    lua_pushvalue(e->L, e->first + e->current);
+    rc = put_value(e);
+    while (rc >= 0 && e->depth > 0)
+      rc = step(e);
+  }
+  if (rc < 0)
+    return e->status;
+  if (e->shared)
+    e->body[0] = (char)(e->body[0] | HEAD_SHARED);
+  return DONE;
+}

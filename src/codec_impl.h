@@ -1,0 +1,320 @@
+/*
+** codec_impl.h - floor 4: what the files of the codec share, and nobody else
+**
+**   codec.c           entrances, scratch memory, per-state tables
+**   codec_seen.c      which objects a message has already
+**   codec_encode.c    values -> bytes: one loop over a stack of frames
+**   codec_decode.c    bytes -> values: likewise
+**   codec_function.c  bytecode, the globals it mentions, its two caches
+**   codec_module.c    what is found by name: standard library, modules
+**   codec_path.c      "field 'client' of argument 2": only when refusing
+**   codec_setting.c   what a new state gets of its maker's settings
+**   codec_peek.h      numbers of a table's array part, read and written in place
+**
+** Threads. All of this belongs to the thread that calls: its scratch memory
+** (thread-local), its state's tables. The list of the standard library's
+** functions (codec_module.c) is constant after codec_open.
+**
+** Errors. Encoding has two gears. The plain one never allocates in Lua and
+** never raises: data, and functions and modules met before. What it cannot do
+** makes it give up and start again in the second, inside lua_pcall: there
+** everything may raise, and one place lets go of scratch memory and of the
+** block in hand. Decoding may raise anywhere: all that it holds is Lua's.
+**
+** The wire format is described in docs/codec.md.
+*/
+#ifndef CONC_CODEC_IMPL_H
+#define CONC_CODEC_IMPL_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <string.h>
+#include "codec.h"
+
+/* {=== bytes ===} */
+
+/* Whoever is odd was referred to again: its even self plus MARKED. */
+enum tag {
+  /* 0x00..0x7f: an integer from 0 to 127; 0x80..0x9f: a string of 0 to 31 bytes */
+  T_STRING0 = 0x80,
+  T_NIL = 0xa0, T_FALSE, T_TRUE,
+  T_INT8, T_INT16, T_INT32, T_INT64, T_FLOAT,
+  T_STRING8, T_STRING32,
+  T_REF,              /* u64 offset of a marked object */
+  T_STD,              /* short string: a thing of the standard library's */
+  T_MODULE,           /* string: what require gives */
+  T_FIELD,            /* string, string: a field of what require gives */
+  T_GLOBALS,          /* the receiver's table of globals */
+  T_OBJECT,           /* u32: one of the message's references */
+  T_POINTER,          /* u64: light userdata */
+  T_END,
+  T_UPREF,            /* u64: where an upvalue is shared with */
+  /* these can be marked */
+  T_TABLE8 = 0xc0,    /* u8 elements, u8 size of the rest */
+  T_TABLE32 = 0xc2,   /* u32 elements, u8 size of the rest */
+  T_METATABLE8 = 0xc4, T_METATABLE32 = 0xc6,   /* with a metatable at the end */
+  T_LONG = 0xc8,      /* u64 length: a string that is kept once */
+  T_FUNCTION = 0xca,
+  T_REBUILT = 0xcc,   /* u32 values: function, arguments */
+  T_UPVALUE = 0xce,   /* a value */
+  T_ENV = 0xd0        /* an upvalue that is the table of globals */
+};
+#define MARKED  1
+
+enum function_form {
+  FUNCTION_INLINE = 1,  /* u64 length and the bytecode; else u32: a reference */
+  FUNCTION_AGAIN  = 2   /* not the first of its bytecode in this message */
+};
+
+#define HEAD_SHARED  0x80   /* something in the message is marked */
+#define HEAD_MANY    0x7f   /* u32 number of values follows */
+
+/* The head of what conc.encode gives. */
+#define FILE_MAGIC   "\033conc\1"
+#define FILE_MAGIC_SIZE  6
+
+/* The wire is little-endian. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LE16(x)  __builtin_bswap16(x)
+#define LE32(x)  __builtin_bswap32(x)
+#define LE64(x)  __builtin_bswap64(x)
+#else
+#define LE16(x)  (x)
+#define LE32(x)  (x)
+#define LE64(x)  (x)
+#endif
+static inline void store16 (char *p, uint16_t x) { x = LE16(x); memcpy(p, &x, 2); }
+static inline void store32 (char *p, uint32_t x) { x = LE32(x); memcpy(p, &x, 4); }
+static inline void store64 (char *p, uint64_t x) { x = LE64(x); memcpy(p, &x, 8); }
+static inline uint16_t load16 (const char *p) { uint16_t x; memcpy(&x, p, 2); return LE16(x); }
+static inline uint32_t load32 (const char *p) { uint32_t x; memcpy(&x, p, 4); return LE32(x); }
+static inline uint64_t load64 (const char *p) { uint64_t x; memcpy(&x, p, 8); return LE64(x); }
+
+/*
+** The size of a table's hash part in a byte: itself up to 200, then 200 plus
+** the logarithm of the power of two that holds it.
+*/
+#define SIZE_EXACT  200
+static inline uint8_t size_pack (uint64_t n) {
+  if (n <= SIZE_EXACT)
+    return (uint8_t)n;
+  return (uint8_t)(SIZE_EXACT + 64 - __builtin_clzll(n - 1));
+}
+static inline uint64_t size_unpack (uint8_t b) {
+  return b <= SIZE_EXACT ? b : (uint64_t)1 << (b - SIZE_EXACT);
+}
+
+/* {=== identity (codec_seen.c) ===} */
+
+struct seen_slot {
+  uintptr_t key;          /* address of an object; low bits tell sorts apart */
+  uint64_t where;         /* offset or index << 16 | epoch */
+};
+struct seen {
+  struct seen_slot *slots;
+  uint32_t mask;          /* slots - 1; 0: none yet */
+  uint32_t used;
+  uint32_t epoch;         /* 1..0xffff; a slot of another epoch is free */
+};
+enum seen_sort { SEEN_OBJECT = 0, SEEN_NAME = 1, SEEN_USERDATA = 2, SEEN_CODE = 3 };
+
+/*
+** Finds 'key' or enters it with 'where'. 1: it was there, '*found' says where;
+** 0: entered; -1: no memory.
+*/
+int seen_enter (struct seen *s, uintptr_t key, uint64_t where, uint64_t *found);
+void seen_change (struct seen *s, uintptr_t key, uint64_t where);
+void seen_clear (struct seen *s);
+void seen_free (struct seen *s);
+
+/* {=== encoder ===} */
+
+enum frame_kind { FRAME_TABLE, FRAME_FUNCTION, FRAME_REBUILT };
+enum frame_phase {
+  PHASE_ARRAY,    /* table: element 'i' of 'n', by index */
+  PHASE_PREFIX,   /* table: by lua_next, keys 1, 2, ... so far */
+  PHASE_PAIRS,    /* table: by lua_next */
+  PHASE_KEY,      /* table: a key that is no scalar is being encoded */
+  PHASE_META,     /* table: its metatable */
+  PHASE_UPVALUES, /* function: upvalue 'i' of 'n' */
+  PHASE_GLOBALS,  /* function: global 'i' of 'n' */
+  PHASE_VALUES    /* rebuilt: value 'i' of 'n' */
+};
+
+struct code;
+
+struct frame {
+  uint8_t kind, phase;
+  bool has_meta;
+  bool large;             /* table: the form with 32 bits */
+  uint32_t count;         /* table: pairs */
+  size_t pos;             /* offset of its tag */
+  lua_Integer i, n;
+  struct code *code;      /* function: in the cache while the function lives */
+};
+
+/* Memory of a thread, one for each encode that is under way in it. */
+struct scratch {
+  char *buffer;
+  size_t size;
+  struct frame *frames;
+  uint32_t frames_size;
+  uint32_t refs_size;
+  struct block **refs;
+  struct seen seen;
+  struct scratch *deeper;
+};
+
+enum gear_status {
+  DONE = 0,
+  AGAIN_PROTECTED,        /* the plain gear cannot */
+  NO_MEMORY,
+  NO_ROOM                 /* shared memory is full */
+};
+
+struct encoder {
+  lua_State *L;
+  char *p, *end;          /* where the next byte goes; room ends here */
+  char *body;             /* offset 0 */
+  char *buffer;           /* scratch, or behind the head of 'block' */
+  struct block *block;    /* in hand; NULL: bytes are in scratch */
+  struct scratch *s;
+  struct codec_state *state;
+  uint32_t depth;         /* frames in use */
+  uint32_t nrefs;
+  unsigned flags;
+  bool plain;             /* first gear: must not raise */
+  bool shared;            /* something is marked */
+  uint32_t spilled;       /* frames whose slots are in the spill table */
+  int bottom;             /* stack: the spill table; frames begin above */
+  int status;             /* why the gear stopped */
+  /* for refusals */
+  bool raises;            /* the refusal gets to the program: say where */
+  const char *what;
+  int base, first, n, current;
+};
+
+int encode_values (struct encoder *e);          /* an enum gear_status */
+int encoder_grow (struct encoder *e, size_t more);
+uint32_t encoder_ref (struct encoder *e, struct block *b);  /* UINT32_MAX: no memory */
+bool encoder_put_string (struct encoder *e, int idx);       /* false: e->status */
+/* "cannot send ...": the value at 'idx', the next child of the top frame. */
+_Noreturn void codec_refuse (struct encoder *e, int idx, const char *why, ...);
+_Noreturn void codec_refuse_type (struct encoder *e, int idx, const char *type);
+
+static inline size_t encoder_offset (const struct encoder *e) {
+  return (size_t)(e->p - e->body);
+}
+static inline bool encoder_room (struct encoder *e, size_t more) {
+  return likely((size_t)(e->end - e->p) >= more) || encoder_grow(e, more) == DONE;
+}
+
+/* {=== per state (codec.c) ===} */
+
+/*
+** registry[&codec_key] is an array of a state's own tables. The struct is the
+** userdata at SLOT_STATE; its pointers lead to other userdata of the state.
+*/
+enum slot {
+  SLOT_STATE = 1,
+  SLOT_FUNCTIONS,     /* weak keys: function -> userdata with its code */
+  SLOT_CODES,         /* hash of bytecode -> that userdata; weak values */
+  SLOT_LOADED,        /* id of bytecode -> function made of it */
+  SLOT_OWN,           /* name of a thing of the standard library -> the thing */
+  SLOT_MODULES,       /* name of a module -> what it had when first seen:
+                         [true] itself, [field] ...; weak values */
+  SLOT_FOUND,         /* name of a module -> file, or true; false: none finds it */
+  SLOT_MAP,           /* the userdata of 'map' */
+  SLOT_PLACES,        /* 2i + 1, 2i + 2: names of module and field of place i */
+  SLOT_ASSIGNED,      /* names of standard globals that decoding assigned */
+  SLOT_PENDING,       /* list of names that require was asked for */
+  SLOT_LIBRARY,       /* the table 'package' */
+  SLOT_MODULE_LIST,   /* package.loaded */
+  SLOT_WEAK           /* the metatable of tables with weak values */
+};
+
+struct codec_state {
+  const void *globals;        /* address of the table of globals */
+  struct place_map *map;      /* addresses of what is found by name */
+  uint32_t version;           /* rises when require looks for a module */
+  uint32_t scanned;           /* the version that 'map' was made for; 0: none */
+  uint32_t npending;
+  uint32_t patience;          /* with names that are pending */
+  uint32_t nloaded;           /* entries of SLOT_LOADED */
+  bool assigned;              /* SLOT_ASSIGNED is not empty */
+};
+
+extern const struct codec_objects *codec_objects;   /* constant after init */
+
+struct codec_state *codec_state (lua_State *L);     /* opened if need be; may raise */
+struct codec_state *codec_state_met (lua_State *L); /* NULL: not open; no raise */
+void codec_slot (lua_State *L, enum slot slot);     /* pushes it */
+void codec_set_slot (lua_State *L, enum slot slot); /* pops it */
+
+/* {=== found by name (codec_module.c) ===} */
+
+enum found { FOUND_NOTHING = 0, FOUND_WRITTEN, FOUND_AGAIN };
+
+void module_open (lua_State *L);     /* a state to be thrown away */
+void module_open_state (lua_State *L, struct codec_state *cs);
+/*
+** The table, function or userdata on the top: is it found by name? Then the
+** name is written (FOUND_WRITTEN). FOUND_AGAIN: see e->status.
+*/
+enum found module_put (struct encoder *e, const void *address);
+/* [name] [value] on the top: is the value what the standard library has under
+   this global name? */
+bool module_is_own_global (lua_State *L, struct codec_state *cs);
+/* Pushes the thing; false: the standard library has none of that name. */
+bool module_push_std (lua_State *L, const char *name, size_t length);
+/* Names on the top, module [field], become the thing; raises. */
+void module_push (lua_State *L, bool with_field);
+/* The name at 'idx' is being assigned to as a global. */
+void module_note_assigned (lua_State *L, int idx);
+/* Standard globals that decoding has assigned are the state's own again. */
+void module_restore_assigned (lua_State *L);
+/* Is the value on the top what every fresh state has as 'library.field'? */
+bool module_is_pristine (lua_State *L, struct codec_state *cs, const char *library,
+                         const char *field);
+const char *module_pristine_path (bool cpath);
+
+/* {=== functions (codec_function.c) ===} */
+
+struct code_head {            /* a block of KIND_CODE; the bytecode follows */
+  struct block head;
+  uint64_t id;                /* unique in the program */
+  uint64_t hash;
+  uint64_t length;            /* of the bytecode */
+  uint32_t nups;
+  uint32_t constant;          /* no function in it assigns to an upvalue */
+};
+static inline char *code_bytes (struct code_head *c) {
+  return (char *)(c + 1);
+}
+
+struct code {                 /* userdata; its uservalue: { name, upvalue, ... } */
+  struct block *block;        /* NULL: not made, or let go */
+  uint32_t slot;              /* handle of this process */
+  uint32_t nups;
+  uint32_t nnames;            /* pairs in the uservalue */
+};
+
+void function_open (lua_State *L);   /* a state to be thrown away */
+void function_open_state (lua_State *L);
+/* Of the function on the top. NULL: see e->status. */
+struct code *function_code (struct encoder *e);
+/* Pushes name 'i' of the code of the function at the top, and what it means
+   there; nil where it is no global. */
+void function_push_global (struct encoder *e, const struct code *code, lua_Integer i);
+/* Pushes a new function of this bytecode; raises. */
+void function_load (lua_State *L, const char *bytes, size_t length, int nups);
+/* Pushes the one made of this code before, if its upvalue still is what it was. */
+bool function_push_loaded (lua_State *L, struct code_head *c, bool with_env);
+void function_keep_loaded (lua_State *L, struct code_head *c);
+
+/* {=== deep graphs ===} */
+
+/* Slots moved at a time from a Lua stack that gets too long to a table. */
+#define SPILL_SLOTS  60000
+
+#endif

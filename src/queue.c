@@ -217,6 +217,8 @@ static int put_waiting (struct queue *q, struct source *s, struct line *l) {
 
 int queue_put_many (struct queue *q, struct source *s, deadline until) {
   struct line l;
+  if (unlikely(s->left == 0))
+    return CONC_OK;
   line_begin(&l, q, false, until, "put");
   guard_lock(&q->puts.guard);
   return put_waiting(q, s, &l);
@@ -396,7 +398,9 @@ bool queue_close (struct queue *q, bool discard) {
   if (was < to) {
     if (discard)
       store_relaxed(&q->discarded_at, store_of(q)->taken(q));
+    kill_order();
     store_release(&q->closed, to);
+    kill_order();
     gate_wake_all(&q->nonempty);
     gate_wake_all(&q->nonfull);
     if (discard && q->dones == load_relaxed(&q->discarded_at))
@@ -556,6 +560,23 @@ static void segment_destroy (struct block *s) {
   } while (b != NULL);
 }
 
+/* Takes b off the carrier: by one store. It is the first one, but in repairs. */
+static bool carrier_remove (struct carrier *c, struct block *b) {
+  struct block *before = load_relaxed(&c->first);
+  if (before == b)
+    store_relaxed(&c->first, b->next);
+  else {
+    while (before != NULL && before->next != b)
+      before = before->next;
+    if (before == NULL)
+      return false;
+    before->next = b->next;
+  }
+  kill_order();
+  b->next = NULL;
+  return true;
+}
+
 void store_disown (struct thread_record *t, struct block *b) {
   for (int i = 0; i < HELD_MAX; i++) {
     struct block *held = load_relaxed(&t->held[i]);
@@ -564,12 +585,8 @@ void store_disown (struct thread_record *t, struct block *b) {
       return;
     }
     if (held != NULL && held->kind == KIND_SEGMENT && held->flags == CARRIER
-        && load_relaxed(&carrier_of(held)->first) == b) {
-      store_relaxed(&carrier_of(held)->first, b->next);
-      kill_order();
-      b->next = NULL;
+        && carrier_remove(carrier_of(held), b))
       return;
-    }
   }
 }
 

@@ -80,8 +80,10 @@ static struct segment *extend (struct queue *q, const struct place *now) {
     store_release(&q->puts.first, s);
   else {
     store_release(&last->next, s);
+    kill_order();
     store_release(&last->end, now->offset);
   }
+  kill_order();
   return s;
 }
 
@@ -156,7 +158,9 @@ static uint64_t fifo_push (struct queue *q, struct source *s, uint64_t room) {
     arena_settle(&seg->head);
   if (unlikely(blocks))
     disown_all(record_mine, seg->bytes + offset, size);
+  kill_order();
   store_full(&q->puts.state, then->turn << 1 | (~state & 1));
+  kill_order();
   s->at += size;
   s->left -= n;
   s->done += n;
@@ -237,6 +241,7 @@ static bool fifo_pop (struct queue *q, struct sink *s) {
   then->offset = offset + size;
   kill_order();
   store_full(&q->gets.state, ((state >> 1) + n) << 1 | (~state & 1));
+  kill_order();
   s->n = n;
   if (likely(seg->serial == load_relaxed(&q->gets.serial)))
     return false;

@@ -65,6 +65,7 @@ static struct segment *segment_above (struct queue *q, struct segment *below) {
   } else {
     arena_hold(&s->head);
     store_relaxed(&q->puts.first, NULL);
+    kill_order();
     s->serial = serial;
   }
   store_relaxed(&s->next, below);
@@ -98,14 +99,15 @@ static struct record_head *record_below (const struct segment *s, uint64_t offse
   return record_at_place(s, offset - sizeof *size - *size);
 }
 
-/* The blocks of the top n records, all in one segment, become the queue's. */
-static void disown_top (const struct top *t, uint64_t n, struct thread_record *who) {
-  uint64_t offset = t->offset, size;
+/* The blocks of the top n records, all in one segment from 'offset' on, become
+   the queue's. */
+static void disown_from (const struct segment *s, uint64_t offset, uint64_t n) {
   for (; n > 0; n--) {
-    struct block *b = record_block(record_below(t->segment, offset, &size));
+    const struct record_head *h = record_at_place(s, offset);
+    struct block *b = record_block(h);
     if (b != NULL)
-      store_disown(who, b);
-    offset -= size + sizeof size;
+      store_disown(record_mine, b);
+    offset += record_size(h) + sizeof(uint64_t);
   }
 }
 
@@ -113,6 +115,7 @@ static uint64_t lifo_push (struct queue *q, struct source *s, uint64_t room) {
   struct top t = *valid_top(q);
   struct segment *fresh = NULL;
   uint64_t most = s->left < room ? s->left : room;
+  uint64_t from = t.offset;
   uint64_t n = t.segment == NULL ? 0 : stack_up(&t, s, most);
   if (n == 0) {
     fresh = segment_above(q, t.segment);
@@ -121,13 +124,13 @@ static uint64_t lifo_push (struct queue *q, struct source *s, uint64_t room) {
     if (t.segment != NULL)
       store_relaxed(&t.segment->end, t.offset);
     t.segment = fresh;
-    t.offset = 0;
+    t.offset = from = 0;
     n = stack_up(&t, s, most);
   }
   commit(q, &t);
   if (fresh != NULL)
     arena_settle(&fresh->head);
-  disown_top(&t, n, record_mine);
+  disown_from(t.segment, from, n);
   return n;
 }
 
@@ -184,6 +187,7 @@ static bool lifo_pop (struct queue *q, struct sink *s) {
     return false;
   if (load_relaxed(&q->puts.first) == NULL) {
     store_relaxed(&q->puts.first, empty);
+    kill_order();
     arena_settle(&empty->head);
   } else
     arena_free(&empty->head);

@@ -1,13 +1,40 @@
--- Checks of what the caller of a function of this module wrote. They raise in
--- the caller's name: 'level' is as for 'error', seen from the function that checks.
+-- Checks of what a program wrote in a call of conc. What they raise tells the
+-- program's line: the nearest one outside of conc's own Lua files.
 local check = {}
 
-local function raise(level, text, ...)
-  error(text:format(...), level + 2)
+local here = debug.getinfo(1, "S").source:match("^(.*)check%.lua$")
+
+local function position()
+  for level = 3, math.huge do
+    local info = debug.getinfo(level, "Sl")
+    if not info then return "" end
+    if info.currentline > 0 and info.source:sub(1, #here) ~= here then
+      return ("%s:%d: "):format(info.short_src, info.currentline)
+    end
+  end
 end
 
-function check.argument(call, n, expected, value, level)
-  raise(level, "bad argument #%d to '%s' (%s expected, got %s)", n, call, expected,
+local function raise(text, ...)
+  error(position() .. text:format(...), 0)
+end
+
+-- What the core raised in a call that this module made for the program. Arguments
+-- are counted as the program counts them: 'shift' more. A function of this
+-- module that carries the program's own is left out of the path.
+function check.relay(problem, shift)
+  if type(problem) ~= "string" then error(problem, 0) end
+  problem = problem:gsub(", upvalue 'f' of function at [^,]*generate%.lua:%d+$", "")
+                   :gsub(", upvalue 'f' of function at [^,]*supervise%.lua:%d+$", "")
+  if problem:find("^cannot send") then
+    problem = problem:gsub("argument (%d+)", function (n)
+      return "argument " .. math.tointeger(n) + shift
+    end, 1)
+  end
+  error(position() .. problem, 0)
+end
+
+function check.argument(call, n, expected, value)
+  raise("bad argument #%d to '%s' (%s expected, got %s)", n, call, expected,
         value == nil and "no value" or type(value))
 end
 
@@ -36,31 +63,31 @@ local function shown(value)
   return math.type(value) and ("%.14g"):format(value) or type(value)
 end
 
-local function check_one(call, name, kind, value, level)
+local function check_one(call, name, kind, value)
   if type(kind) == "table" then       -- one of these words
     for _, word in ipairs(kind) do
       if value == word then return end
     end
-    raise(level + 1, "%s: option '%s': '%s' expected, got %s", call, name,
+    raise("%s: option '%s': '%s' expected, got %s", call, name,
           table.concat(kind, "' or '"), shown(value))
   elseif not kinds[kind][2](value) then
-    raise(level + 1, "%s: option '%s': %s expected, got %s", call, name, kinds[kind][1],
+    raise("%s: option '%s': %s expected, got %s", call, name, kinds[kind][1],
           shown(value))
   end
 end
 
 -- given: the options, or nil. known: name -> {kind, default}. Returns all of
 -- them, with their defaults.
-function check.options(call, given, known, level)
+function check.options(call, given, known)
   local all = {}
   for name, option in pairs(known) do all[name] = option[2] end
   for name, value in pairs(given or {}) do
     if not known[name] then
       local near = require("conc.suggest")(name, known)
-      raise(level, "%s: unknown option '%s'%s", call, tostring(name),
+      raise("%s: unknown option '%s'%s", call, tostring(name),
             near and ("; did you mean '%s'?"):format(near) or "")
     end
-    check_one(call, name, known[name][1], value, level)
+    check_one(call, name, known[name][1], value)
     all[name] = value
   end
   return all

@@ -52,7 +52,7 @@ local function close_coroutine(co, problem)
 end
 
 local function produce(queue, f, ...)
-  local co = coroutine.create(function (...) return f(...) end)
+  local co = coroutine.create(f)
   local _ <close> = setmetatable({}, {__close = function (_, problem)
     conc.shield(close_coroutine, co, problem)
   end})
@@ -118,13 +118,13 @@ local known = {ahead = {"positive", 16}, name = {"string"}, process = {"boolean"
 local count = 0
 
 local function generate(options, f, ...)
-  local o = check.options("generate", options, known, 2)
+  local o = check.options("generate", options, known)
   local queue = conc.queue(o.ahead)
   count = count + 1
   local start = o.process and conc.process or conc.thread
   local ok, runner = pcall(start, {name = o.name or "generator-" .. count, daemon = true},
     function (...) return produce(queue, f, ...) end, ...)
-  if not ok then error(runner, 2) end
+  if not ok then check.relay(runner, options and 0 or -1) end
   -- The metatable comes last: so it is finalized before the handles that it needs.
   local g = setmetatable({queue = queue, runner = runner, process = o.process,
                           home = conc.current():id()}, generator)
@@ -132,10 +132,10 @@ local function generate(options, f, ...)
 end
 
 return function (first, ...)
-  if type(first) == "table" and not check.callable(first) then
-    if not check.callable((...)) then check.argument("generate", 2, "function", (...), 2) end
+  if type(first) == "table" then
+    if type((...)) ~= "function" then check.argument("generate", 2, "function", (...)) end
     return generate(first, ...)
   end
-  if not check.callable(first) then check.argument("generate", 1, "function", first, 2) end
+  if type(first) ~= "function" then check.argument("generate", 1, "function", first) end
   return generate(nil, first, ...)
 end

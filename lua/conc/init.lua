@@ -13,20 +13,21 @@ end
 
 conc._VERSION = "conc 0.1.0"
 
--- Functions by the file that returns them.
+-- Functions by the file that they come from: what it returns, or a field of that.
 local files = {
-  generate = "conc.generate",
-  help = "conc.help",
-  supervise = "conc.supervise",
+  as_completed = {"conc.wait", "as_completed"},
+  generate = {"conc.generate"},
+  help = {"conc.help"},
+  process_pool = {"conc.pool", "process_pool"},
+  supervise = {"conc.supervise"},
+  thread_pool = {"conc.pool", "thread_pool"},
+  wait = {"conc.wait", "wait"},
 }
 
--- Functions that are fields of what a file returns.
-local fields = {
-  as_completed = "conc.wait",
-  process_pool = "conc.pool",
-  thread_pool = "conc.pool",
-  wait = "conc.wait",
-}
+local function load_from(file)
+  local loaded = require(file[1])
+  return file[2] and loaded[file[2]] or loaded
+end
 
 -- Modules of their own, for who looks for them here.
 local modules = { http = "conc.http", timeline = "conc.timeline" }
@@ -39,23 +40,21 @@ local function misspelt(name)
   local names = {}
   for known in next, conc do names[known] = true end
   for known in pairs(files) do names[known] = true end
-  for known in pairs(fields) do names[known] = true end
   local near = require("conc.suggest")(name, names)
   return near and ("%s; did you mean '%s'?"):format(text, near) or text
 end
 
 return setmetatable(conc, {
   __index = function (_, name)
-    local file, fielded = files[name], fields[name]
-    if not file and not fielded then error(misspelt(name), 2) end
-    conc[name] = file and require(file) or require(fielded)[name]
+    local file = files[name]
+    if not file then error(misspelt(name), 2) end
+    conc[name] = load_from(file)
     return conc[name]
   end,
 
   -- Everything, for who lists the names.
   __pairs = function ()
-    for name, file in pairs(files) do conc[name] = require(file) end
-    for name, file in pairs(fields) do conc[name] = require(file)[name] end
+    for name, file in pairs(files) do conc[name] = load_from(file) end
     return next, conc, nil
   end,
 })

@@ -77,20 +77,20 @@ end
 local count = 0
 
 local function supervise(options, f, ...)
-  local o = check.options("supervise", options, known, 2)
+  local o = check.options("supervise", options, known)
   count = count + 1
   o.name = o.name or "supervisor-" .. count
   local ok, thread = pcall(conc.thread, {name = o.name, daemon = o.daemon},
     function (...) return oversee(o, f, ...) end, ...)
-  if not ok then error(thread, 2) end
+  if not ok then check.relay(thread, options and 0 or -1) end
   return thread
 end
 
 return function (first, ...)
-  if type(first) == "table" and not check.callable(first) then
-    if not check.callable((...)) then check.argument("supervise", 2, "function", (...), 2) end
+  if type(first) == "table" then
+    if type((...)) ~= "function" then check.argument("supervise", 2, "function", (...)) end
     return supervise(first, ...)
   end
-  if not check.callable(first) then check.argument("supervise", 1, "function", first, 2) end
+  if type(first) ~= "function" then check.argument("supervise", 1, "function", first) end
   return supervise(nil, first, ...)
 end

@@ -277,8 +277,8 @@ local known = {waits = {"count", 5}, width = {"positive"}}
 
 -- timeline(path [, {width = columns, waits = 5}]) -> the drawing, a string
 local function timeline(path, options)
-  if type(path) ~= "string" then check.argument("timeline", 1, "path", path, 2) end
-  local o = check.options("timeline", options, known, 2)
+  if type(path) ~= "string" then check.argument("timeline", 1, "path", path) end
+  local o = check.options("timeline", options, known)
   local self = collect(read_events(path))
   local titles = title_width(self)
   local columns = o.width or require("conc.core")._terminal(1) or 100

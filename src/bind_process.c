@@ -42,6 +42,8 @@ static int child_exit (lua_State *L) {
 static void own_exit (lua_State *L) {
   if (lua_getglobal(L, "os") == LUA_TTABLE) {
     lua_pushcfunction(L, child_exit);
+    lua_pushvalue(L, -1);
+    codec_own(L, "os.exit");
     lua_setfield(L, -2, "exit");
   }
   lua_settop(L, 0);

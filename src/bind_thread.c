@@ -33,21 +33,34 @@ struct spawn {
   bool named;                     /* by the program: the system is told */
 };
 
-/* The call leaves the task for the caller's hand. */
-static struct block *take_call (struct task *t) {
-  return task_take(t, &t->call);
+static int apply (lua_State *L) {
+  codec_apply_setting(L, lua_touserdata(L, 1));
+  return 0;
+}
+
+/* What the spawner's state has beyond a fresh one. False: '*o' says why not. */
+static bool apply_setting (lua_State *L, struct task *t, struct outcome *o) {
+  struct block *setting = task_take(t, &t->items);
+  if (setting == NULL)
+    return true;
+  lua_pushcfunction(L, apply);
+  lua_pushlightuserdata(L, setting);
+  int status = lua_pcall(L, 1, 0, 0);
+  message_drop(setting);
+  if (status != LUA_OK)
+    call_error(L, o);
+  return status == LUA_OK;
 }
 
 static void run_in_state (struct task *t, struct outcome *o) {
-  struct block *call = take_call(t);
   lua_State *L = state_take(t->group);
   if (L == NULL) {
-    message_drop(call);
     call_failed("not enough memory for the thread's state", o);
     return;
   }
   carrier_hooks(L);
-  call_message(L, call, o);
+  if (apply_setting(L, t, o))
+    call_message(L, task_take(t, &t->call), o);
   state_give(L);
   gate_set_hooks(NULL);
 }
@@ -81,16 +94,23 @@ static void thread_run (void *arg) {
 
 /* {=== starting ===} */
 
-/* Nothing may raise between codec_encode and parcel_post. */
-static void post_call (lua_State *L, struct task *t, int first, int n) {
-  struct parcel p;
-  codec_encode(L, first, n, CODEC_RUN, "argument", first, &p);
-  struct block *b = parcel_post(&p);
+/* Nothing may raise between encoding and this. */
+static void keep (lua_State *L, struct task *t, struct block *_Atomic *place,
+                  struct parcel *p) {
+  struct block *b = parcel_post(p);
   if (b == NULL) {
-    parcel_drop(&p);
+    parcel_drop(p);
     bind_full(L);
   }
-  task_keep(t, &t->call, b);
+  task_keep(t, place, b);
+}
+
+static void post_call (lua_State *L, struct task *t, int first, int n) {
+  struct parcel p;
+  if (codec_encode_setting(L, &p))
+    keep(L, t, &t->items, &p);
+  codec_encode(L, first, n, CODEC_RUN, "argument", first, &p);
+  keep(L, t, &t->call, &p);
 }
 
 static int start_spawn (struct task *t, deadline due, const struct start *start) {
@@ -307,6 +327,7 @@ static int make_state (lua_State *L) {
   state_furnish(L);
   lua_pushcfunction(L, core_print);
   lua_setglobal(L, "print");
+  codec_open_state(L);
   open_state(L);
   lua_settop(L, 0);
   lua_gc(L, LUA_GCCOLLECT);

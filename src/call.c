@@ -137,12 +137,28 @@ static void end (char *before) {
   traceback = before;
 }
 
-/* The function is at 'base', over the message handler. */
+/*
+** Calls f from a C function rather than from the bare stack: after an error that
+** is the frame from which __close handlers are called (poke.c looks for them).
+*/
+static __thread int call_status;
+
+static int trampoline (lua_State *L) {
+  lua_pushcfunction(L, on_error);
+  lua_insert(L, 1);
+  call_status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
+  return lua_gettop(L) - 1;
+}
+
+/* The function is at 'base', over the trampoline. */
 static void run (lua_State *L, int base, struct outcome *o) {
   struct poke before;
   poke_enter(L, &before);
-  int status = lua_pcall(L, lua_gettop(L) - base, LUA_MULTRET, base - 1);
+  int status = lua_pcall(L, lua_gettop(L) - base + 1, LUA_MULTRET, 0);
   poke_leave(&before);
+  base--;
+  if (status == LUA_OK)
+    status = call_status;
   if (status == LUA_OK)
     succeed(L, base, o);
   else
@@ -154,7 +170,7 @@ void call_function (lua_State *L, int nargs, struct outcome *o) {
   char *before;
   begin(o, &before);
   lua_checkstack(L, LUA_MINSTACK);
-  lua_pushcfunction(L, on_error);
+  lua_pushcfunction(L, trampoline);
   lua_insert(L, base);
   run(L, base + 1, o);
   lua_settop(L, base - 1);
@@ -166,10 +182,10 @@ static void call_it (lua_State *L, struct block *message, bool drop, struct outc
   char *before;
   begin(o, &before);
   lua_checkstack(L, LUA_MINSTACK);
-  lua_pushcfunction(L, on_error);
+  lua_pushcfunction(L, trampoline);
   lua_pushcfunction(L, unpack);
   lua_pushlightuserdata(L, message);
-  int status = lua_pcall(L, 1, LUA_MULTRET, base);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
   if (drop)
     message_drop(message);
   if (status == LUA_OK)

@@ -10,6 +10,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,26 +46,48 @@ static bool asked (const struct thread_record *me) {
   return load_acquire(&me->cancel) == ((uint32_t)(me->key >> 16) | 1u << 31);
 }
 
-/* Is level 'ar' of L a __close handler? Its function is its first argument's. */
-static bool is_close (lua_State *L, lua_Debug *ar) {
+/* Is the function below the value on the top (popped) its __close? */
+static bool closes_top (lua_State *L) {
   bool found = false;
-  int top = lua_gettop(L);
-  lua_getinfo(L, "f", ar);
-  if (lua_getlocal(L, ar, 1) != NULL && lua_getmetatable(L, -1)) {
+  if (lua_getmetatable(L, -1)) {
     lua_pushliteral(L, "__close");
     lua_rawget(L, -2);
-    found = lua_rawequal(L, -1, top + 1) != 0;
+    found = lua_rawequal(L, -1, -4) != 0;
+    lua_pop(L, 2);
   }
-  lua_settop(L, top);
+  lua_pop(L, 1);
+  return found;
+}
+
+/* Is the function on the top __close of a value in the frame? */
+static bool closes_one (lua_State *L, const lua_Debug *frame, int most) {
+  for (int i = 1; i <= most && lua_getlocal(L, frame, i) != NULL; i++)
+    if (closes_top(L))
+      return true;
+  return false;
+}
+
+/*
+** Is level 'ar' of L a __close handler? Then it is __close of its first
+** argument, if it has kept that; or of a variable in the frame of who called it:
+** the block that is left, or after an error the pcall, whose frame reaches over
+** what is left of the function that raised.
+*/
+static bool is_close (lua_State *L, lua_Debug *ar, int level) {
+  lua_Debug caller;
+  lua_getinfo(L, "f", ar);
+  bool found = closes_one(L, ar, 1)
+            || (lua_getstack(L, level + 1, &caller) && closes_one(L, &caller, INT_MAX));
+  lua_pop(L, 1);
   return found;
 }
 
 static void look_for_close (lua_State *L, void *found) {
   lua_Debug ar;
-  if (!lua_checkstack(L, 6))
+  if (!lua_checkstack(L, 8))
     return;
   for (int level = 0; !*(bool *)found && lua_getstack(L, level, &ar); level++)
-    *(bool *)found = is_close(L, &ar);
+    *(bool *)found = is_close(L, &ar, level);
 }
 
 static lua_State *main_of (lua_State *L) {

@@ -248,6 +248,51 @@ static void test_kills (bool action) {
   ok(kit_live() == before, "no block is left");
 }
 
+/* {=== killed at every step ===} */
+
+static void wait_and_count (int i) {
+  uint32_t index;
+  store_relaxed(&scene->result[i], pass(DEADLINE_NEVER, &index) + 1);
+}
+
+static pthread_t others[2];
+static void two_come_after (void) {
+  let_child_wait();
+  for (int i = 0; i < 2; i++) others[i] = start_thread(wait_and_count, 1 + i);
+}
+
+static void two_come_before (void) {
+  for (int i = 0; i < 2; i++) others[i] = start_thread(wait_and_count, 1 + i);
+}
+
+/* Both go on, or both are told that it broke. A child that died before it
+   arrived has left them waiting for a third. */
+static bool both_the_same (void) {
+  uint32_t index;
+  bool killed = false, left = false;
+  eventually(load_relaxed(&scene->result[1]) != 0 || barrier_broken(barrier())
+    || (left = child_ended(kit_child, &killed) && killed && waits(1) && waits(2)
+               && barrier_waiting(barrier()) == 2));
+  if (left)
+    pass(sys_now() + SOON, &index);
+  for (int i = 0; i < 2; i++) join_thread(others[i]);
+  bool good = result(1) == result(2) && (result(1) == CONC_OK || result(1) == CONC_BROKEN);
+  for (int i = 0; i < 3; i++) store_relaxed(&scene->result[i], 0);
+  barrier_reset(barrier());
+  record_look(load_relaxed(&scene->key[0]));  /* buries the child, if it is dead */
+  return good && gate_empty(&barrier()->line);
+}
+
+static void test_every_step (void) {
+  size_t before = kit_live();
+  stage(barrier_new(3, some_action()));
+  ok(every_step(wait_and_count, two_come_after, both_the_same),
+     "killed at any step: those that wait go on together, or are told");
+  ok(every_step(wait_and_count, two_come_before, both_the_same), "also the last");
+  unstage();
+  ok(kit_live() == before, "no block is left");
+}
+
 int main (void) {
   kit_open();
   message_open();
@@ -260,5 +305,6 @@ int main (void) {
   test_deaths();
   test_kills(false);
   test_kills(true);
+  test_every_step();
   return kit_close();
 }

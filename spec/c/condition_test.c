@@ -261,6 +261,60 @@ static void test_kills (void) {
   ok(kit_live() == before, "no block is left");
 }
 
+/* {=== killed at every step ===} */
+
+static pthread_t behind;
+
+/* The child is first in line and told, a thread behind it: either has it. */
+static void tell_the_child (void) {
+  let_child_wait();
+  behind = start_thread(wait_told, 1);
+  struct thread_record *t = record_of(load_relaxed(&scene->key[1]));
+  eventually(load_acquire(&t->wait_object) == &cond()->head && waits(1));
+  notify(1);
+}
+
+static bool nobody_waits (void) {
+  notify(UINT64_MAX);
+  join_thread(behind);
+  for (int i = 0; i < 2; i++) store_relaxed(&scene->result[i], 0);
+  return condition_waiting(cond()) == 0;
+}
+
+/* The child was told, went on and is done; or it died before it had its lock
+   back, and the thread was told; or it died when it had, and left it held. */
+static bool told_one (void) {
+  bool good = load_relaxed(&scene->result[0]) == CONC_OK + 1
+           || lock_acquire(lock(), DEADLINE_NEVER) == CONC_ABANDONED;
+  lock_release(lock());
+  good = good || eventually(load_relaxed(&scene->result[1]) != 0);
+  return nobody_waits() && good;
+}
+
+static void tell (int i) {
+  (void)i;
+  notify(1);
+}
+
+static void one_waits (void) {
+  behind = start_thread(wait_told, 1);
+  in_line(1);
+}
+
+static bool told_by_him_or_not (void) {
+  record_look(load_relaxed(&scene->key[0]));
+  return nobody_waits();
+}
+
+static void test_every_step (void) {
+  size_t before = kit_live();
+  stage(condition_new(NULL, "here:9"));
+  ok(every_step(wait_told, tell_the_child, told_one), "a waiter killed at any step swallows no notify");
+  ok(every_step(tell, one_waits, told_by_him_or_not), "one who notifies, killed at any step, blocks nobody");
+  unstage();
+  ok(kit_live() == before, "no block is left");
+}
+
 int main (void) {
   kit_open();
   lock_open();
@@ -272,5 +326,6 @@ int main (void) {
   test_abandoned();
   test_deadlock();
   test_kills();
+  test_every_step();
   return kit_close();
 }

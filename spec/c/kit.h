@@ -166,4 +166,51 @@ static inline bool waits (int i) {
   return t != NULL && load_acquire(&t->word) == WORD_ASLEEP;
 }
 
+/* Until the child has ended or been killed; not reaped. True: it was killed. */
+static inline bool child_ended (pid_t pid, bool *killed) {
+  siginfo_t info = { .si_pid = 0 };
+  if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG) != 0 || info.si_pid == 0)
+    return false;
+  *killed = info.si_code != CLD_EXITED;
+  return true;
+}
+
+static long kit_step;
+static pid_t kit_child;              /* the present one */
+static void (*kit_act) (int);
+
+/* Until it waits, or was killed before. */
+static inline void let_child_wait (void) {
+  bool killed;
+  eventually(waits(0) || child_ended(kit_child, &killed));
+}
+
+static void die_in_act (int i) {
+  atomic_store(&kill_at, kit_step);
+  kit_act(i);
+  atomic_store(&kill_at, 0);
+}
+
+/*
+** Runs 'act' in a child (of number 0) that is killed at step 1, 2, ... of it, until
+** it comes to its end; 'meanwhile' goes on beside it in this thread (NULL:
+** nothing), 'after' says whether all is well then. True: always.
+*/
+static inline bool every_step (void (*act) (int), void (*meanwhile) (void), bool (*after) (void)) {
+  bool killed = true, good = true;
+  kit_act = act;
+  for (kit_step = 1; killed && good; kit_step++) {
+    kit_child = start_child(die_in_act, 0);
+    await_child(0);
+    if (meanwhile != NULL) meanwhile();
+    good = eventually(child_ended(kit_child, &killed)) && after();
+    if (!good) printf("# at step %ld\n", kit_step);
+    kill(kit_child, SIGKILL);
+    reap_child(kit_child);
+  }
+  printf("# %ld steps\n", kit_step - 2);
+  return good;
+}
+
+
 #endif

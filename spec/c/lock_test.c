@@ -11,9 +11,13 @@ static struct lock *lock (void) {
 
 /* {=== exclusion ===} */
 
+static bool got (int rc) {
+  return rc == CONC_OK || rc == CONC_ABANDONED;
+}
+
 static int enter (deadline until) {
   int rc = lock_acquire(lock(), until);
-  if (rc != CONC_OK && rc != CONC_ABANDONED)
+  if (!got(rc))
     return rc;
   thread_key before = swap_acqrel(&scene->inside, self()->key);
   if (before != 0 && (rc == CONC_OK || !record_ended(before)))
@@ -298,6 +302,50 @@ static void test_kills (enum kind kind) {
   ok(kit_live() == before, "no block is left");
 }
 
+/* {=== killed at every step ===} */
+
+static void take_and_release (int i) {
+  (void)i;
+  if (got(lock_acquire(lock(), DEADLINE_NEVER)))
+    lock_release(lock());
+}
+
+static bool free_again (void) {
+  bool good = got(lock_acquire(lock(), DEADLINE_NOW));
+  return lock_release(lock()) == CONC_OK && good;
+}
+
+/* The child stands in line behind us, a thread behind the child. */
+static pthread_t behind;
+static void release_to_the_child (void) {
+  let_child_wait();
+  behind = start_thread(wait_for_it, 1);
+  eventually(waits(1));
+  if (chance(2)) pause_us(1500);  /* past their patience, or not */
+  lock_release(lock());
+}
+
+static bool all_had_it (void) {
+  join_thread(behind);
+  int rc = load_relaxed(&scene->result[1]) - 1;
+  bool good = got(rc) && free_again();
+  lock_acquire(lock(), DEADLINE_NEVER);
+  return good;
+}
+
+static void test_every_step (enum kind kind) {
+  size_t before = kit_live();
+  stage(lock_new(kind, "here:9"));
+  ok(every_step(take_and_release, NULL, free_again), "killed at any step, the lock is to be had");
+  lock_acquire(lock(), DEADLINE_NEVER);
+  ok(every_step(take_and_release, release_to_the_child, all_had_it),
+     "also where it is handed from one to the next");
+  lock_release(lock());
+  ok(gate_empty(&lock()->line), "and nobody is in line");
+  unstage();
+  ok(kit_live() == before, "no block is left");
+}
+
 int main (void) {
   kit_open();
   lock_open();
@@ -313,5 +361,7 @@ int main (void) {
   test_fair();
   test_kills(KIND_LOCK);
   test_kills(KIND_RLOCK);
+  test_every_step(KIND_LOCK);
+  test_every_step(KIND_RLOCK);
   return kit_close();
 }

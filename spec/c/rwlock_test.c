@@ -283,6 +283,49 @@ static void test_kills (void) {
   ok(kit_live() == before, "no block is left");
 }
 
+/* {=== killed at every step ===} */
+
+static void read_and_release (int i) {
+  (void)i;
+  if (got(rwlock_acquire_read(rw(), DEADLINE_NEVER)))
+    rwlock_release(rw());
+}
+
+static void write_and_release (int i) {
+  (void)i;
+  if (got(rwlock_acquire_write(rw(), DEADLINE_NEVER)))
+    rwlock_release(rw());
+}
+
+static pthread_t behind[2];
+static void release_to_the_child (void) {
+  let_child_wait();
+  behind[0] = start_thread(write_and_note, 1);
+  eventually(waits(1));
+  behind[1] = start_thread(read_and_note, 2);
+  eventually(waits(2));
+  if (chance(2)) pause_us(1500);
+  rwlock_release(rw());
+}
+
+static bool all_had_it (void) {
+  for (int i = 0; i < 2; i++) join_thread(behind[i]);
+  bool good = got(load_relaxed(&scene->result[1]) - 1) && got(load_relaxed(&scene->result[2]) - 1);
+  return got(rwlock_acquire_write(rw(), DEADLINE_NOW)) && good;
+}
+
+static void test_every_step (void) {
+  size_t before = kit_live();
+  stage(rwlock_new("here:9"));
+  rwlock_acquire_write(rw(), DEADLINE_NEVER);
+  ok(every_step(read_and_release, release_to_the_child, all_had_it), "a reader killed at any step");
+  ok(every_step(write_and_release, release_to_the_child, all_had_it), "a writer killed at any step");
+  rwlock_release(rw());
+  ok(gate_empty(&rw()->line), "leave nobody in line");
+  unstage();
+  ok(kit_live() == before, "no block is left");
+}
+
 int main (void) {
   kit_open();
   lock_open();
@@ -295,5 +338,6 @@ int main (void) {
   test_abandoned();
   test_deadlock();
   test_kills();
+  test_every_step();
   return kit_close();
 }

@@ -232,6 +232,63 @@ static void test_event_kills (void) {
   ok(kit_live() == before, "no block is left");
 }
 
+/* {=== killed at every step ===} */
+
+static void take_and_release (int i) {
+  (void)i;
+  if (semaphore_acquire(sem(), DEADLINE_NEVER) == CONC_OK)
+    semaphore_release(sem(), 1);
+}
+
+static pthread_t behind;
+static void release_two (void) {
+  let_child_wait();
+  behind = start_thread(take_one, 1);
+  eventually(waits(1));
+  if (chance(2)) pause_us(1500);
+  semaphore_release(sem(), 2);
+}
+
+/* One permit was enough for each; what the dead had is lost. */
+static bool one_or_two_left (void) {
+  join_thread(behind);
+  int64_t value = semaphore_value(sem());
+  bool good = load_relaxed(&scene->result[1]) == CONC_OK + 1 && (value == 0 || value == 1);
+  while (semaphore_acquire(sem(), DEADLINE_NOW) == CONC_OK) {}
+  return good && semaphore_value(sem()) == 0;
+}
+
+static pthread_t waiter[2];
+static void set_it (int i) {
+  (void)i;
+  event_set(event());
+}
+
+static void two_wait (void) {
+  for (int i = 0; i < 2; i++) waiter[i] = start_thread(wait_event, 1 + i);
+}
+
+static bool both_told (void) {
+  event_set(event());
+  for (int i = 0; i < 2; i++) join_thread(waiter[i]);
+  event_clear(event());
+  return load_relaxed(&scene->result[1]) == CONC_OK + 1
+      && load_relaxed(&scene->result[2]) == CONC_OK + 1;
+}
+
+static void test_every_step (void) {
+  size_t before = kit_live();
+  stage(semaphore_new(0, INT64_MAX));
+  ok(every_step(take_and_release, release_two, one_or_two_left),
+     "killed at any step, no permit but its own is lost");
+  unstage();
+  stage(event_new());
+  ok(every_step(set_it, two_wait, both_told), "an event survives the death of who sets it");
+  ok(gate_empty(&event()->line), "and nobody is in line");
+  unstage();
+  ok(kit_live() == before, "no block is left");
+}
+
 int main (void) {
   kit_open();
   semaphore_open();
@@ -243,5 +300,6 @@ int main (void) {
   test_kills();
   test_set_clear();
   test_event_kills();
+  test_every_step();
   return kit_close();
 }

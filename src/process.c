@@ -39,14 +39,14 @@ static _Atomic uint32_t reaped;    /* counts up; futex of who awaits one gone */
 
 /* {=== fork ===} */
 
-static void begin_child (struct process_record *record, pid_t parent) {
+static void begin_child (struct process_record *record, pid_t parent, bool inherits) {
   process_born_child(record);
   if (!sys_die_with_parent(parent))
     _exit(1);
   signal(SIGINT, SIG_IGN);
   thread_signals();
   poke_child();
-  roster_child();
+  roster_child(inherits);
 }
 
 static void begin_parent (struct child *c, pid_t pid) {
@@ -100,7 +100,7 @@ enum forked process_fork (struct block *b) {
     return refuse(c, error);
   }
   if (pid == 0) {
-    begin_child(record, parent);
+    begin_child(record, parent, (load_relaxed(&t->flags) & TASK_QUIET) == 0);
     return FORK_CHILD;
   }
   store_relaxed(&t->pid, (int32_t)pid);
@@ -126,7 +126,7 @@ enum forked process_fork_worker (pid_t *child, struct process_record **record,
     return FORK_FAILED;
   }
   if (pid == 0) {
-    begin_child(p, parent);
+    begin_child(p, parent, false);
     return FORK_CHILD;
   }
   process_born_parent(p, pid);

@@ -270,10 +270,13 @@ static void in_child (void) {
   pthread_mutex_unlock(&lock);
 }
 
-void roster_child (void) {
+void roster_child (bool inherits) {
   while (inherited != NULL) {
     struct life *l = inherited;
     inherited = l->next;
-    life_free(l);
+    if (inherits)
+      life_free(l);
+    else
+      free(l);
   }
 }

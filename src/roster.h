@@ -53,7 +53,8 @@ bool roster_orphaned (struct task *t);
 void roster_add (struct block *task);
 
 void roster_open (void);
-/* In a forked child: lets go of what was the parent's. */
-void roster_child (void);
+/* In a forked child: lets go of what was the parent's; its handles, where they
+   were inherited (counted). */
+void roster_child (bool inherits);
 
 #endif

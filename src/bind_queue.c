@@ -8,8 +8,70 @@
 
 /* {=== records and values ===} */
 
+/* Numbers, booleans and short strings need no codec: 'flags' of a plain record. */
+enum plain { PLAIN_INTEGER, PLAIN_FLOAT, PLAIN_BOOLEAN, PLAIN_STRING };
+
+static void plain_integer (struct record *r, enum plain type, lua_Integer i) {
+  r->head.length = RECORD_PLAIN | sizeof i;
+  r->head.flags = (uint32_t)type;
+  memcpy(r->u.bytes, &i, sizeof i);
+}
+
+static bool plain_string (lua_State *L, int idx, struct queue *q, struct record *r) {
+  size_t length;
+  const char *s = lua_tolstring(L, idx, &length);
+  if (length > queue_inline(q))
+    return false;
+  r->head.length = RECORD_PLAIN | (uint32_t)length;
+  r->head.flags = PLAIN_STRING;
+  record_pad(r, length);
+  memcpy(r->u.bytes, s, length);
+  return true;
+}
+
+/* False: it is none of these. */
+static inline bool pack_plain (lua_State *L, int idx, int type, struct queue *q,
+                               struct record *r) {
+  if (type == LUA_TNUMBER) {
+    if (likely(lua_isinteger(L, idx)))
+      plain_integer(r, PLAIN_INTEGER, lua_tointeger(L, idx));
+    else {
+      lua_Number n = lua_tonumber(L, idx);
+      r->head.length = RECORD_PLAIN | sizeof n;
+      r->head.flags = PLAIN_FLOAT;
+      memcpy(r->u.bytes, &n, sizeof n);
+    }
+    return true;
+  }
+  if (type == LUA_TSTRING)
+    return plain_string(L, idx, q, r);
+  if (type == LUA_TBOOLEAN)
+    plain_integer(r, PLAIN_BOOLEAN, lua_toboolean(L, idx));
+  return type == LUA_TBOOLEAN;
+}
+
+static void push_plain (lua_State *L, const struct record_head *h) {
+  const char *bytes = (const char *)(h + 1);
+  lua_Integer i;
+  lua_Number n;
+  if (h->flags == PLAIN_STRING) {
+    lua_pushlstring(L, bytes, h->length & ~RECORD_PLAIN);
+    return;
+  }
+  memcpy(&i, bytes, sizeof i);
+  memcpy(&n, bytes, sizeof n);
+  if (h->flags == PLAIN_INTEGER)
+    lua_pushinteger(L, i);
+  else if (h->flags == PLAIN_FLOAT)
+    lua_pushnumber(L, n);
+  else
+    lua_pushboolean(L, (int)i);
+}
+
 void bind_pack (lua_State *L, int idx, struct queue *q, struct record *r) {
   struct parcel p;
+  if (likely(pack_plain(L, idx, lua_type(L, idx), q, r)))
+    return;
   codec_encode(L, idx, 1, 0, "item", 0, &p);
   if (unlikely(!queue_pack(q, &p, r)))
     bind_full(L);
@@ -38,6 +100,10 @@ static struct block *block_in (const struct record_head *h) {
 }
 
 void bind_unpack (lua_State *L, const struct record_head *h) {
+  if (likely(h->length & RECORD_PLAIN)) {
+    push_plain(L, h);
+    return;
+  }
   luaL_checkstack(L, 4, "too many values");
   if (likely(!(h->length & RECORD_BLOCK))) {
     codec_decode(L, (const char *)(h + 1), h->length, NULL, 0, h->flags);
@@ -140,16 +206,32 @@ static int m_put (lua_State *L) {
 
 struct filling { struct batch batch; struct queue *q; int rc; };
 
+/* The item on the top, the i-th, goes into the batch. */
+static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) {
+  struct record *r = batch_next(&f->batch);
+  struct parcel p;
+  if (unlikely(type == LUA_TNIL))
+    luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
+  if (unlikely(r == NULL))
+    luaL_error(L, "not enough memory");
+  if (unlikely(!pack_plain(L, -1, type, f->q, r))) {
+    codec_encode(L, lua_gettop(L), 1, 0, "item", (int)i - 1, &p);
+    if (!queue_pack(f->q, &p, batch_next(&f->batch))) {
+      f->rc = CONC_FULL;
+      return;
+    }
+  }
+  f->rc = batch_add(&f->batch);
+}
+
 /* (list, filling): encodes all of the list; may raise. */
 static int fill_batch (lua_State *L) {
   struct filling *f = (struct filling *)lua_touserdata(L, 2);
-  lua_Integer n = luaL_len(L, 1);
+  bool raw = lua_istable(L, 1) && !lua_getmetatable(L, 1);
+  lua_Integer n = raw ? (lua_Integer)lua_rawlen(L, 1) : luaL_len(L, 1);
+  lua_settop(L, 2);
   for (lua_Integer i = 1; i <= n && f->rc == CONC_OK; i++) {
-    struct parcel p;
-    if (lua_geti(L, 1, i) == LUA_TNIL)
-      return luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
-    codec_encode(L, 3, 1, 0, "item", (int)i, &p);
-    f->rc = batch_add(&f->batch, f->q, &p);
+    fill_one(L, f, raw ? lua_rawgeti(L, 1, i) : lua_geti(L, 1, i), i);
     lua_settop(L, 2);
   }
   return 0;

@@ -188,8 +188,9 @@ static int push_some (struct queue *q, struct source *s, const struct line *l) {
   return store_of(q)->push(q, s, room) > 0 ? CONC_OK : CONC_FULL;
 }
 
+/* The long way, with the putters' guard. */
 static int put_waiting (struct queue *q, struct source *s, struct line *l) {
-  uint64_t told = s->done;
+  uint64_t told = 0;
   int rc, slept = CONC_OK;
   for (;;) {
     rc = push_some(q, s, l);
@@ -219,8 +220,16 @@ int queue_put_many (struct queue *q, struct source *s, deadline until) {
   struct line l;
   if (unlikely(s->left == 0))
     return CONC_OK;
-  line_begin(&l, q, false, until, "put");
   guard_lock(&q->puts.guard);
+  if (likely(load_relaxed(&q->closed) == QUEUE_OPEN && !q->puts.starved)) {
+    uint64_t room = store_of(q)->room(q);
+    if (likely(room > 0 && store_of(q)->push(q, s, room) > 0 && s->left == 0)) {
+      guard_unlock(&q->puts.guard);
+      after_put(q, s->done);
+      return CONC_OK;
+    }
+  }
+  line_begin(&l, q, false, until, "put");
   return put_waiting(q, s, &l);
 }
 
@@ -236,13 +245,15 @@ int queue_put (struct queue *q, struct record *r, const struct priority *pri,
   return queue_put_many(q, &s, until);
 }
 
+size_t queue_inline (struct queue *q) {
+  return store_of(q)->inline_bytes;
+}
+
 bool queue_pack (struct queue *q, struct parcel *p, struct record *r) {
   r->head.flags = p->flags;
   if (likely(p->block == NULL && p->nrefs == 0
              && p->length <= store_of(q)->inline_bytes)) {
-    uint64_t zero = 0;
-    if (p->length > 0)  /* the padding */
-      memcpy(r->u.bytes + ((p->length - 1) & ~(size_t)7), &zero, sizeof zero);
+    record_pad(r, p->length);
     memcpy(r->u.bytes, p->bytes, p->length);
     r->head.length = (uint32_t)p->length;
     return true;
@@ -267,18 +278,15 @@ static int look (struct queue *q, uint64_t want) {
   return closed != QUEUE_OPEN ? CONC_CLOSED : CONC_TIMEOUT;
 }
 
-int queue_get (struct queue *q, struct sink *s, deadline until) {
-  struct line l;
+/* The long way, with the getters' guard. */
+static int get_waiting (struct queue *q, struct sink *s, struct line *l, bool *trim) {
+  bool more = false;
   int rc, slept = CONC_OK;
-  bool trim = false, more = false;
-  s->n = 0;
-  line_begin(&l, q, true, until, "get");
-  guard_lock(l.guard);
   for (;;) {
     rc = look(q, s->max);
-    if (rc == CONC_OK && line_may_go(&l)) {
-      trim = store_of(q)->pop(q, s);
-      more = l.begun != 0 && store_of(q)->count(q, 1) > 0;
+    if (rc == CONC_OK && line_may_go(l)) {
+      *trim = store_of(q)->pop(q, s);
+      more = l->begun != 0 && store_of(q)->count(q, 1) > 0;
       break;
     }
     if (rc == CONC_CLOSED || slept != CONC_OK) {
@@ -286,16 +294,33 @@ int queue_get (struct queue *q, struct sink *s, deadline until) {
         rc = CONC_TIMEOUT;
       break;
     }
-    slept = line_wait(&l);
+    slept = line_wait(l);
     if (slept != CONC_OK && slept != CONC_TIMEOUT) {
       rc = slept;
       break;
     }
   }
-  thread_key next = line_end(&l, more);
-  guard_unlock(l.guard);
+  thread_key next = line_end(l, more);
+  guard_unlock(l->guard);
   gate_ring(next);
-  if (s->n > 0)
+  return rc;
+}
+
+int queue_get (struct queue *q, struct sink *s, deadline until) {
+  struct guard *g = queue_getters(q);
+  struct line l;
+  bool trim = false;
+  int rc = CONC_OK;
+  s->n = 0;
+  guard_lock(g);
+  if (likely(!q->gets.starved && look(q, s->max) == CONC_OK)) {
+    trim = store_of(q)->pop(q, s);
+    guard_unlock(g);
+  } else {
+    line_begin(&l, q, true, until, "get");
+    rc = get_waiting(q, s, &l, &trim);
+  }
+  if (likely(s->n > 0))
     after_get(q, s->n);
   if (unlikely(trim))
     store_of(q)->trim(q);
@@ -590,25 +615,25 @@ void store_disown (struct thread_record *t, struct block *b) {
   }
 }
 
-int batch_add (struct batch *b, struct queue *q, struct parcel *p) {
-  struct record r;
-  if (b->size - b->used < sizeof r && !batch_grow(b, sizeof r)) {
-    parcel_drop(p);
-    return CONC_FULL;
-  }
-  if (!queue_pack(q, p, &r))
-    return CONC_FULL;
-  if (r.head.length & RECORD_BLOCK) {
+struct record *batch_next (struct batch *b) {
+  if (b->size - b->used < sizeof(struct record)
+      && !batch_grow(b, sizeof(struct record)))
+    return NULL;
+  return (struct record *)(void *)(b->bytes + b->used);
+}
+
+int batch_add (struct batch *b) {
+  struct record *r = (struct record *)(void *)(b->bytes + b->used);
+  if (unlikely(r->head.length & RECORD_BLOCK)) {
     if (b->carrier == NULL)
       b->carrier = carrier_new();
     if (b->carrier == NULL) {
-      block_destroy(r.u.block);
+      block_destroy(r->u.block);
       return CONC_FULL;
     }
-    carrier_add(carrier_of(b->carrier), r.u.block);
+    carrier_add(carrier_of(b->carrier), r->u.block);
   }
-  memcpy(b->bytes + b->used, &r, record_size(&r.head));
-  b->used += record_size(&r.head);
+  b->used += record_size(&r->head);
   b->n++;
   return CONC_OK;
 }

@@ -50,14 +50,18 @@
 #include "gate.h"
 #include "message.h"
 
+#include <string.h>
+
 #define QUEUE_INLINE    480            /* bytes that travel in a record */
 #define QUEUE_UNBOUNDED UINT64_MAX
 #define RECORD_BLOCK    0x80000000u    /* in 'length': a pointer follows */
+#define RECORD_PLAIN    0x40000000u    /* in 'length': no message, but a number or
+                                          string as it is, of type 'flags' */
 
 /* What an item is in a store and on its way there. Padded to 8 bytes. */
 struct record_head {
-  uint32_t length;                     /* of the bytes; or RECORD_BLOCK */
-  uint32_t flags;                      /* the codec's */
+  uint32_t length;                     /* of the bytes; and one of the above */
+  uint32_t flags;                      /* the codec's; or the binding's */
 };
 
 struct record {
@@ -70,7 +74,12 @@ struct record {
 
 static inline size_t record_size (const struct record_head *h) {
   return sizeof *h + ((h->length & RECORD_BLOCK) ? sizeof(struct block *)
-                                                 : (h->length + 7u) & ~7u);
+                      : ((h->length & ~RECORD_PLAIN) + 7u) & ~7u);
+}
+/* Zeroes what fills the last 8 bytes of 'length', before they are written. */
+static inline void record_pad (struct record *r, size_t length) {
+  if (length > 0)
+    memset(r->u.bytes + ((length - 1) & ~(size_t)7), 0, 8);
 }
 
 /* A Lua number; compared as Lua does, integers and floats by their value. */
@@ -155,6 +164,7 @@ struct block *queue_new (enum kind kind, uint64_t maxsize);
 ** is in the caller's hand. False: shared memory is full, the parcel is dropped.
 */
 bool queue_pack (struct queue *q, struct parcel *p, struct record *r);
+size_t queue_inline (struct queue *q);         /* most bytes of a record */
 
 /* One record; CONC_OK, TIMEOUT, CLOSED, FULL, CANCELLED, INTERRUPTED. */
 int queue_put (struct queue *q, struct record *r, const struct priority *pri,
@@ -201,8 +211,10 @@ struct batch {
   char small[2048];
 };
 void batch_begin (struct batch *b);
-/* Takes the parcel. CONC_OK, or CONC_FULL (the parcel is dropped). */
-int batch_add (struct batch *b, struct queue *q, struct parcel *p);
+/* Where the next record may be written; NULL: no memory. */
+struct record *batch_next (struct batch *b);
+/* It is written: takes its block. CONC_OK, or CONC_FULL (it is dropped). */
+int batch_add (struct batch *b);
 void batch_source (struct batch *b, struct source *s);
 void batch_end (struct batch *b);      /* drops what was not put */
 

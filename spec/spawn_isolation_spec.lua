@@ -5,9 +5,12 @@ local helper = require "spec.helper"
 
 local soon = helper.soon
 
+-- A function that is kept keeps its code in the arena: these are made anew for
+-- each test, by functions that are not sent themselves.
+
 -- Everything that can be reached from the globals, by path: types, and the values
 -- of what is neither table nor function. Runs in the new state.
-local function survey()
+local function new_survey() return function ()
   local found, seen = {}, {}
   local function walk(path, value, depth)
     local kind = type(value)
@@ -35,10 +38,10 @@ local function survey()
   found.running = tostring(collectgarbage("isrunning"))
   found.main = tostring(select(2, coroutine.running()))
   return found
-end
+end end
 
 -- What makes a mess of a state.
-local messes = {
+local function new_messes() return {
   function () leftover = {1, 2, 3} x = "y" end,
   function () string.format = nil table.insert = print math.pi = 3 end,
   function () getmetatable("").__index = function () return "gotcha" end end,
@@ -60,12 +63,13 @@ local messes = {
   function () local t = setmetatable({}, {__mode = "k"}) t[{}] = 1 weak = t end,
   function () warn("@on") end,
   function () os.setlocale("C") math.randomseed(42) end,
-}
+} end
 
 describe("a new thread's state", function ()
   it("looks the same whatever ran before", function ()
+    local survey = new_survey()
     local first = conc.thread(survey):result(soon)
-    for i, mess in ipairs(messes) do
+    for i, mess in ipairs(new_messes()) do
       local t = conc.thread(mess)
       t:error(soon)
       assert.are.same(first, conc.thread(survey):result(soon), "after mess " .. i)
@@ -73,17 +77,16 @@ describe("a new thread's state", function ()
   end)
 
   it("looks like that of a fresh lua_State with its libraries", function ()
+    local survey = new_survey()
     local here = conc.thread(survey):result(soon)
     local r = helper.run_script(([[
       local survey = load(%q, "survey", "b")
       for k, v in pairs(survey()) do
-        io.write(("%%q=%%q\n"):format(k, v))
+        io.write(("[%%q]=%%q,\n"):format(k, v))
       end
-    ]]):format(string.dump(survey)), {env = {LUA_PATH = package.path, LUA_CPATH = package.cpath}})
+    ]]):format(string.dump(survey)))
     assert.are.equal(0, r.code, r.err)
-    local fresh = load("return {" .. r.out:gsub("(\".-\")=", "[%1]=") :gsub("\n", ",\n") .. "}")
-    assert.is_not_nil(fresh)
-    local there = fresh()
+    local there = assert.plain(load("return {" .. r.out .. "}"))()
     for _, only_script in ipairs {"_G.arg", "_G.arg.0", "_G.arg.-1", "collector"} do
       there[only_script], here[only_script] = nil, nil
     end

@@ -206,6 +206,9 @@ static void become_main (lua_State *L) {
   call_become(t);
   roster_add(b);
   arena_settle(b);
+  uint32_t slot = handle_new(b);  /* the table of handles is made now: it stays */
+  if (slot != UINT32_MAX)
+    handle_drop(slot);
 }
 
 /* conc.current() -> thread or process */
@@ -321,6 +324,22 @@ static const luaL_Reg functions[] = {
   { NULL, NULL }
 };
 
+/* Where a fresh state has functions of ours for those of the standard library,
+   they travel as those do. */
+static void own_functions (lua_State *L) {
+  static const char *const names[][2] = {
+    { "_G", "print" }, { "_G", "setmetatable" }, { "debug", "setmetatable" }
+  };
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const char *name = lua_pushfstring(L, "%s.%s", names[i][0], names[i][1]);
+    lua_getglobal(L, names[i][0]);
+    lua_getfield(L, -1, names[i][1]);
+    lua_remove(L, -2);
+    codec_own(L, name);
+    lua_pop(L, 1);
+  }
+}
+
 /* A fresh state, before its image is taken. */
 static int make_state (lua_State *L) {
   luaL_openlibs(L);
@@ -328,6 +347,7 @@ static int make_state (lua_State *L) {
   lua_pushcfunction(L, core_print);
   lua_setglobal(L, "print");
   codec_open_state(L);
+  own_functions(L);
   open_state(L);
   lua_settop(L, 0);
   lua_gc(L, LUA_GCCOLLECT);

@@ -36,7 +36,8 @@ describe("conc.list", function ()
     assert.are.same({ 1, "two", { 3 } }, conc.list({ 1, "two", { 3 } }):totable())
     assert.has_error(function () conc.list(5) end,
       "bad argument #1 to 'list' (table expected, got number)")
-    assert.has_error(function () conc.list(setmetatable({ 1 }, { __len = function () return 2 end })) end,
+    local holed = setmetatable({ 1 }, { __len = function () return 2 end })
+    assert.has_error(function () conc.list(holed) end,
       "bad argument #1 to 'list' (element 2 is nil)")
   end)
 
@@ -293,6 +294,26 @@ describe("conc.list", function ()
       assert.are.equal(1, a[1])
       assert.are.equal(2, b[1])
     end)
+  end)
+
+  it("lets Ctrl-C end the wait for it", function ()
+    local r = helper.interrupt_script([[
+      local conc = require "conc"
+      local l, held, go = conc.list { 1 }, conc.event(), conc.event()
+      local t = conc.thread(function ()
+        l:with(function () held:set() go:wait() end)
+      end)
+      held:wait()
+      io.write("ready\n") io.flush()
+      local ok, err = pcall(function () return l[1] end)
+      print(ok, err)
+      go:set()
+      t:join()
+      print(l[1])
+    ]])
+    assert.are.equal(0, r.code, r.err)
+    assert.is_truthy(r.out:find("^ready\nfalse\t[^\n]*interrupted!\n1\n$"), r.out)
+    assert.is_true(r.after < helper.pace(1))
   end)
 
   it("goes on when its owner was killed", function ()

@@ -22,6 +22,7 @@ typedef _Atomic uint64_t ALIASING place64;
 #define PLACE(width, data, i)  ((place##width *)(void *)(data) + (i))
 #define CPLACE(width, data, i) ((const place##width *)(const void *)(data) + (i))
 #define WORD  ((uint64_t)8)
+#define TWO_63  9223372036854775808.0
 
 const char *const array_type_names[ARRAY_TYPES + 1] = {
   "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64", NULL
@@ -223,7 +224,7 @@ static bool converted (const struct array *to, const struct array *from, uint64_
   if (array_is_float(from) && !array_is_float(to)) {
     double x = bits_double(*bits);
     bool positive = (to->type == ARRAY_U64);
-    if (!(positive ? x >= 0 && x < 0x1p64 : x >= -0x1p63 && x < 0x1p63)
+    if (!(positive ? x >= 0 && x < 2 * TWO_63 : x >= -TWO_63 && x < TWO_63)
         || x != floor(x))
       return false;
     *bits = positive ? (uint64_t)x : (uint64_t)(int64_t)x;

@@ -10,6 +10,7 @@
 #include "sys.h"
 
 #define LEAST_ENTRIES  8
+#define TWO_63  9223372036854775808.0
 
 static uint64_t capacity (const struct table *t) {
   uint64_t n;
@@ -88,7 +89,7 @@ static void make_string_key (struct dict *d, const struct datum *v, struct dict_
 /* A float with the value of an integer is that integer, as in a Lua table. */
 static struct datum normal (const struct datum *v) {
   struct datum n = *v;
-  if (v->type == DATUM_FLOAT && v->u.number >= -0x1p63 && v->u.number < 0x1p63
+  if (v->type == DATUM_FLOAT && v->u.number >= -TWO_63 && v->u.number < TWO_63
       && v->u.number == floor(v->u.number)) {
     n.type = DATUM_INTEGER;
     n.u.integer = (int64_t)v->u.number;

@@ -12,7 +12,7 @@
 --   options   fields of its options table: {"name: type", "default", "text"}
 --   example   a program that runs after 'local conc = require "conc"'; the comments
 --             '--> text' say what it prints ('...' stands for anything)
--- A section with class = "queue" has the methods of that class; like = "queue"
+-- A section with class = "queue" (length: '#' works; index: types of key and value) has the methods of that class; like = "queue"
 -- in front of its own entries means: and all those of that class too.
 --
 -- Types: seconds is a number (fractions welcome); any is a value that can be sent.
@@ -1029,7 +1029,7 @@ print(conc.barrier(2):parties())   --> 2]],
     },
   },
   {
-    title = "Queues", class = "queue",
+    title = "Queues", class = "queue", length = true,
     text = [[First in, first out. No value is lost or seen twice, whoever is killed: it is in the
 queue or with exactly one getter. `#q` is the number of values in it.]],
     {
@@ -1246,7 +1246,7 @@ print(v.value)   --> 2]],
     },
   },
   {
-    title = "Shared arrays", class = "array",
+    title = "Shared arrays", class = "array", length = true, index = {"integer", "number"},
     text = [[Numbers of one machine type, fixed in number, never copied when sent: `a[i]`,
 `a[i] = x` (from 1, range-checked), `#a`. Types: `i8 u8 i16 u16 i32 u32 i64 u64 f32 f64`; a u64 is
 the bit pattern of a Lua integer.]],
@@ -1302,7 +1302,7 @@ print(a[1], a[2])   --> 72 105]],
     },
   },
   {
-    title = "Shared lists", class = "list",
+    title = "Shared lists", class = "list", length = true, index = {"integer", "any"},
     text = [[Any values in order: `l[i]`, `l[i] = v`, `#l`, `ipairs(l)`. What comes out is a copy:
 write it back to change it. Reading beyond the end is `nil`; writing at `#l + 1` appends,
 elsewhere outside raises, as `nil` does.]],
@@ -1358,7 +1358,7 @@ end))   --> 3]],
     },
   },
   {
-    title = "Shared dicts", class = "dict",
+    title = "Shared dicts", class = "dict", length = true, index = {"string|number|boolean", "any"},
     text = [[Any values by key: `d[k]`, `d[k] = v` (`nil` removes), `pairs(d)` (of a snapshot),
 `#d` (the number of keys). Keys are strings, numbers (as in a table: 1 and 1.0 are one) and
 booleans. What comes out is a copy. A key that is the name of a method is reached by `get` and

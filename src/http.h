@@ -83,6 +83,7 @@ enum why {  /* what a callback ended a transfer for */
   WHY_RANGE,        /* a 206 that does not go on where the file ends */
   WHY_WRITE,        /* the file could not be written: see oserr */
   WHY_CLOSED,       /* its engine was closed: easy is NULL */
+  WHY_ONCE,         /* would have been sent a second time */
   WHY_MEMORY
 };
 
@@ -105,9 +106,12 @@ struct transfer {
   struct group *group;
   struct part *part;        /* where a 2xx body goes, or NULL: to 'body' */
   int64_t resume;           /* bytes asked to be left out by Range; 0: none */
+  int64_t total;            /* size of the whole, as a 206 told it; 0: not told */
   int64_t limit;            /* max_bytes; INT64_MAX: none */
   int64_t received;         /* body bytes, decoded, of this transfer */
   int follow;               /* the caller follows redirects: drop their bodies */
+  int once;                 /* not idempotent: never to be sent twice */
+  int sent;                 /* times that libcurl has begun to send it */
   int begun;                /* where the body goes is settled */
   int aside;                /* the body is an error's or a redirect's */
   int oserr;

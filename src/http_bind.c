@@ -327,6 +327,7 @@ static void set_own (lua_State *L, struct transfer *t) {
   curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, field_ms(L, "remaining", 0));
   t->limit = field_integer(L, "max_bytes", INT64_MAX);
   t->follow = field_bool(L, "follow");
+  t->once = field_bool(L, "once");
   if (lua_getfield(L, REQUEST, "part") != LUA_TNIL) {
     t->part = check_part(L, -1);
     t->resume = field_integer(L, "resume", 0);
@@ -421,6 +422,7 @@ static const char *failure_name (const struct transfer *t, long oserr) {
     case WHY_RANGE: return "range";
     case WHY_WRITE: return "write";
     case WHY_CLOSED: return "closed";
+    case WHY_ONCE: return "once";
     case WHY_MEMORY: return "memory";
     case WHY_CURL: break;
   }
@@ -436,6 +438,12 @@ static const char *failure_name (const struct transfer *t, long oserr) {
   }
 }
 
+/* The errno that libcurl keeps may be an old one: is it what 'code' is about? */
+static int from_system (CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR
+      || code == CURLE_SSL_CONNECT_ERROR;
+}
+
 static void push_message (lua_State *L, const struct transfer *t, long oserr) {
   switch (t->why) {
     case WHY_TOO_LARGE: lua_pushliteral(L, "more than max_bytes"); return;
@@ -443,11 +451,13 @@ static void push_message (lua_State *L, const struct transfer *t, long oserr) {
     case WHY_RANGE: lua_pushliteral(L, "the server sent another range than asked for"); return;
     case WHY_WRITE: lua_pushstring(L, strerror(t->oserr)); return;
     case WHY_CLOSED: lua_pushliteral(L, "the session was closed, or forked away from"); return;
+    case WHY_ONCE: lua_pushliteral(L, "the connection broke after the request was sent"); return;
     case WHY_MEMORY: lua_pushliteral(L, "not enough memory"); return;
     case WHY_CURL: case WHY_CUT: break;
   }
   lua_pushstring(L, t->errbuf[0] != '\0' ? t->errbuf : curl_easy_strerror(t->code));
-  if (oserr != 0 && t->code != CURLE_COULDNT_RESOLVE_HOST && strstr(t->errbuf, strerror((int)oserr)) == NULL) {
+  if (from_system(t->code) && oserr != 0
+      && strstr(t->errbuf, strerror((int)oserr)) == NULL) {
     lua_pushfstring(L, " (%s)", strerror((int)oserr));
     lua_concat(L, 2);
   }

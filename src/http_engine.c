@@ -231,18 +231,21 @@ static int plain_body (const struct transfer *t) {
       || strcasecmp(coding, "identity") == 0;
 }
 
-/* "Content-Range: bytes FROM-..." goes on where the file ends, and it is the
+/* "Content-Range: bytes FROM-TO/TOTAL" goes on where the file ends, and it is the
    same version: some servers take no notice of If-Range. */
-static int goes_on (const struct transfer *t) {
+static int goes_on (struct transfer *t) {
   char range[128], etag[PART_VALIDATOR];
-  long long from;
+  long long from, to, total;
   const char *had = t->part->validator;
   if (had == NULL)
     return 0;
   if (had[0] == '"' && header_copy(t, "ETag", etag, sizeof etag) && strcmp(etag, had) != 0)
     return 0;
-  return header_copy(t, "Content-Range", range, sizeof range)
-      && sscanf(range, "bytes %lld-", &from) == 1 && from == (long long)t->resume;
+  if (!header_copy(t, "Content-Range", range, sizeof range))
+    return 0;
+  int n = sscanf(range, "bytes %lld-%lld/%lld", &from, &to, &total);
+  t->total = n == 3 ? total : 0;
+  return n >= 2 && from == (long long)t->resume;
 }
 
 static int fail (struct transfer *t, enum why why, int oserr) {
@@ -315,6 +318,17 @@ static size_t on_body (char *data, size_t unit, size_t count, void *arg) {
   if (!(t->aside ? add_aside(t, data, len) : add_body(t, data, len)))
     return 0;
   return len;
+}
+
+/* libcurl sends again by itself what a kept connection did not answer. That
+   is no harm, unless the server may have done it already. */
+static int on_request (void *arg, char *ip, char *local_ip, int port, int local_port) {
+  struct transfer *t = arg;
+  (void)ip; (void)local_ip; (void)port; (void)local_port;
+  if (t->sent++ == 0 || !t->once)
+    return CURL_PREREQFUNC_OK;
+  t->why = WHY_ONCE;
+  return CURL_PREREQFUNC_ABORT;
 }
 
 /* Programs that the host starts do not get our connections. */
@@ -401,6 +415,8 @@ static void set_common (struct transfer *t) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
   if (t->engine->cookies)
     curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
@@ -563,6 +579,14 @@ static void abandon (struct engine *e) {
   }
 }
 
+/* libcurl takes and gives back a read buffer for every transfer. Allocators that
+   learn from what is freed (glibc) hand it back to the system each time,
+   pages and all, until they have seen one block of this size. */
+static void teach_allocator (void) {
+  char *volatile block = malloc(8 * (size_t)READ_SIZE);
+  free(block);
+}
+
 static int share_make (struct engine *e) {
   e->share = curl_share_init();
   if (e->share == NULL)
@@ -582,6 +606,7 @@ int engine_ready (struct engine *e) {
     return 1;
   if (e->share == NULL && !share_make(e))
     return 0;
+  teach_allocator();
   e->multi = curl_multi_init();
   e->pid = this_process();
   return e->multi != NULL;
@@ -612,8 +637,12 @@ void engine_close (struct engine *e) {
 /* A body that never came still has a place: an empty file. */
 static void finish (struct transfer *t, CURLcode code) {
   t->code = code;
-  if (code == CURLE_OK && t->part != NULL && !t->begun && !begin_body(t))
+  if (code != CURLE_OK || t->part == NULL)
+    return;
+  if (!t->begun && !begin_body(t))
     t->code = CURLE_WRITE_ERROR;
+  else if (t->total > 0 && t->part->size != t->total)
+    fail(t, WHY_RANGE, 0);
 }
 
 static void collect (struct engine *e) {

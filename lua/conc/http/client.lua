@@ -35,6 +35,7 @@ local function new_job(self, call, url, template, multiplex, path)
   local scheme, host = options.check_url(url)
   local job = setmetatable({
     start = url, url = url, host = scheme and host, at = host, asked = template.method,
+    once = not driver.idempotent[template.method],
     index = 0, tries = 0, hops = 0, began = false, deadline = false, response = false,
     path = path, part = nil, resume = nil,
   }, inherit(template))

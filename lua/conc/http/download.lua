@@ -26,6 +26,23 @@ function download.name_of_url(url)
   return download.safe_name(unescape(path:match("[^/]*$")))
 end
 
+-- "text", a backslash before a character stands for that character; or one word
+local function quoted_or_word(text)
+  if text:sub(1, 1) ~= '"' then return text:match("^[^;%s]*") end
+  local out, i = {}, 2
+  while i <= #text do
+    local c = text:sub(i, i)
+    if c == '"' then break end
+    if c == "\\" then
+      i = i + 1
+      c = text:sub(i, i)
+    end
+    out[#out + 1] = c
+    i = i + 1
+  end
+  return table.concat(out)
+end
+
 -- filename* (RFC 6266, UTF-8) before filename
 function download.name_of_disposition(value)
   if not value then return nil end
@@ -37,9 +54,7 @@ function download.name_of_disposition(value)
   end
   local _, stop = lower:find("filename%s*=%s*")
   if not stop then return nil end
-  local quoted = value:match('^"(.-[^\\])"', stop + 1)
-  local name = quoted and quoted:gsub("\\(.)", "%1") or value:match("^[^;%s]*", stop + 1)
-  return download.safe_name(name)
+  return download.safe_name(quoted_or_word(value:sub(stop + 1)))
 end
 
 -- The path that the file gets at the end, once the server has named it.

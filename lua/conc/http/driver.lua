@@ -27,9 +27,11 @@ local tick = 0.1         -- between two looks at the progress
 
 local retry_failure = {connect = true, reset = true, timeout = true}
 local retry_status = {[429] = true, [502] = true, [503] = true, [504] = true}
+-- Also what libcurl may send again by itself, over a kept connection that broke.
 local idempotent = {
   DELETE = true, GET = true, HEAD = true, OPTIONS = true, PUT = true, TRACE = true,
 }
+driver.idempotent = idempotent
 local redirects = {[301] = true, [302] = true, [303] = true, [307] = true, [308] = true}
 
 -- ---- the end of a job ----------------------------------------------------------
@@ -66,9 +68,10 @@ end
 -- Back to what was asked for: before the first try, and before each other.
 local function rewind(job)
   job.url, job.at, job.hops = job.start, job.host, 0
-  if job.tries > 1 then
+  if job.changed then
+    job.changed = nil
     job.method, job.body, job.mime, job.headers = nil, nil, nil, nil
-    job.user, job.password = nil, nil
+    job.user, job.password, job.once = nil, nil, not idempotent[job.asked]
   end
   if job.own_user then job.user, job.password = job.own_user, job.own_password end
 end
@@ -96,12 +99,13 @@ local function filtered(lines, keep)
 end
 
 function driver.strip_credentials(job)
-  job.user, job.password, job.profile = false, false, false
+  job.user, job.password, job.profile, job.changed = false, false, false, true
   job.headers = filtered(job.headers, function (name) return harmless[name] end)
 end
 
 local function drop_body(job)
-  job.method, job.body, job.mime, job.profile = "GET", false, false, false
+  job.method, job.body, job.mime, job.once = "GET", false, false, false
+  job.profile, job.changed = false, true
   job.headers = filtered(job.headers, function (name) return not name:find("^content%-") end)
 end
 
@@ -171,7 +175,7 @@ local function prepare_part(job)
   local lines = filtered(job.headers, function () return true end)
   lines[#lines + 1] = ("Range: bytes=%d-"):format(job.resume)
   lines[#lines + 1] = "If-Range: " .. validator
-  job.headers, job.profile = lines, false
+  job.headers, job.profile, job.changed = lines, false, true
   return true
 end
 
@@ -189,8 +193,8 @@ local function start_try(job)
   end
 end
 
--- A host is in 'ready' (a queue) exactly if it has jobs waiting and room for
--- one, so the next job is found without a search and hosts take turns.
+-- A host that has jobs waiting and room for one is in 'ready' (a queue), so the
+-- next job is found without a search and hosts take turns.
 local function push_ready(run, host)
   if not host.ready and host.first <= host.last and host.active < run.per_host then
     host.ready = true
@@ -247,16 +251,25 @@ local function enqueue(run, job)
   push_ready(run, host)
 end
 
+local function next_job(host)
+  local job = host[host.first]
+  host[host.first] = nil
+  host.first = host.first + 1
+  return job
+end
+
+local function next_host(run)
+  local host = run.ready[run.ready_first]
+  run.ready[run.ready_first] = nil
+  run.ready_first = run.ready_first + 1
+  host.ready = false
+  return host
+end
+
 local function start_ready(run)
   while run.active < run.concurrency and run.ready_first <= run.ready_last do
-    local host = run.ready[run.ready_first]
-    run.ready[run.ready_first] = nil
-    run.ready_first = run.ready_first + 1
-    host.ready = false
-    local job = host[host.first]
-    host[host.first] = nil
-    host.first = host.first + 1
-    begin(run, job)
+    local host = next_host(run)
+    if host.first <= host.last then begin(run, next_job(host)) end
     push_ready(run, host)
   end
 end
@@ -426,12 +439,7 @@ end
 -- what has not begun ends here.
 local function end_waiting(run)
   for _, host in pairs(run.hosts) do
-    while host.first <= host.last do
-      local job = host[host.first]
-      host[host.first] = nil
-      host.first = host.first + 1
-      time_up(run, job)
-    end
+    while host.first <= host.last do time_up(run, next_job(host)) end
   end
 end
 

@@ -368,15 +368,18 @@ function options.check_url(url)
   if url:find("[%c%s]") then
     return nil, ("bad URL %q: it contains a space or a control character"):format(shown(url))
   end
-  if not url:find("^%a[%w+.-]*:") then
+  local named = url:match("^(%a[%w+.-]*):%D") or url:match("^(%a[%w+.-]*):$")
+  named = named and named:lower()
+  if not named then
     return nil, ("bad URL '%s': it does not begin with http:// or https://"):format(shown(url))
+  elseif named ~= "http" and named ~= "https" then
+    return nil, ("bad URL '%s': scheme '%s' is not supported; only http and https are"):format(
+      shown(url), named)
+  elseif url:find("^%a+:///") then
+    return nil, ("bad URL '%s': it has no host"):format(shown(url))
   end
   local scheme, host, port = core.parse_url(url)
   if not scheme then return nil, ("bad URL '%s': %s"):format(shown(url), host) end
-  if scheme ~= "http" and scheme ~= "https" then
-    return nil, ("bad URL '%s': scheme '%s' is not supported; only http and https are"):format(
-      shown(url), scheme)
-  end
   return scheme, host:lower() .. ":" .. port
 end
 

@@ -19,9 +19,15 @@
 #define SEEN_KEPT       ((uint32_t)1 << 15)
 #define FRAMES_KEPT     4096
 
+#if defined(__GNUC__)
+#define THREAD_LOCAL  __thread __attribute__((tls_model("initial-exec")))
+#else
+#define THREAD_LOCAL  __thread
+#endif
+
 static pthread_key_t scratch_key;              /* constant after init */
-static __thread struct scratch *scratch_first; /* freed at the thread's end */
-static __thread struct scratch *scratch_next;  /* the level that is free */
+static THREAD_LOCAL struct scratch *scratch_first;  /* freed at the thread's end */
+static THREAD_LOCAL struct scratch *scratch_next;   /* the level that is free */
 
 static void scratch_free (void *first) {
   for (struct scratch *s = first, *deeper; s != NULL; s = deeper) {
@@ -68,6 +74,18 @@ static struct scratch *scratch_take (void) {
   return s;
 }
 
+#define FRAMES_FIRST  32
+
+bool scratch_frames (struct scratch *s) {
+  uint32_t size = s->frames_size == 0 ? FRAMES_FIRST : s->frames_size * 2;
+  struct frame *frames = realloc(s->frames, size * sizeof *frames);
+  if (frames == NULL)
+    return false;
+  s->frames = frames;
+  s->frames_size = size;
+  return true;
+}
+
 static void scratch_give (struct scratch *s) {
   if (unlikely(s->seen.mask >= SEEN_KEPT))
     seen_free(&s->seen);
@@ -94,7 +112,7 @@ static void scratch_trim (struct scratch *s) {
 
 /* {=== a state's tables ===} */
 
-static const char codec_key = 'k';
+static const char codec_key = 'k', state_key = 's';
 const struct codec_objects *codec_objects;
 
 void codec_slot (lua_State *L, enum slot slot) {
@@ -111,12 +129,8 @@ void codec_set_slot (lua_State *L, enum slot slot) {
 }
 
 struct codec_state *codec_state_met (lua_State *L) {
-  struct codec_state *cs = NULL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &codec_key) == LUA_TTABLE) {
-    lua_rawgeti(L, -1, SLOT_STATE);
-    cs = lua_touserdata(L, -1);
-    lua_settop(L, -2);
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key);
+  struct codec_state *cs = lua_touserdata(L, -1);
   lua_settop(L, -2);
   return cs;
 }
@@ -154,7 +168,7 @@ void codec_open_state (lua_State *L) {
   struct codec_state *cs = lua_newuserdatauv(L, sizeof *cs, 0);
   memset(cs, 0, sizeof *cs);
   module_open_state(L, cs);
-  lua_rawseti(L, -2, SLOT_STATE);   /* now it is open */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);   /* now it is open */
   lua_settop(L, top);
 }
 
@@ -233,7 +247,7 @@ static int encode_protected (lua_State *L) {
   struct encoder *e = lua_touserdata(L, 1);
   unsigned flags = e->flags;
   begin(e, L, e->s, flags);
-  e->plain = false;
+  e->memory = e->plain = false;
   e->first = 2;
   lua_pushnil(L);                    /* for the spill table */
   e->bottom = lua_gettop(L);
@@ -286,9 +300,17 @@ static int encode (lua_State *L, int first, int n, unsigned flags, const char *w
   e.n = n;
   e.raises = raises;
   e.plain = true;
+  e.memory = peek_works;
   e.first = first;
   e.bottom = lua_gettop(L);
   e.status = encode_values(&e);
+  if (e.status == AGAIN_PLAIN) {
+    lua_settop(L, e.bottom);
+    drop(&e);
+    begin(&e, L, s, flags);
+    e.memory = false;
+    e.status = encode_values(&e);
+  }
   if (e.status != DONE) {
     lua_settop(L, e.bottom);
     rc = encode_again(&e, first, n);

@@ -24,7 +24,7 @@
 #define FRAME_SLOTS   4
 #define REBUILT_MAX   200
 
-enum { READY = 0, OPENED = 1 };  /* a value is on the top; a frame was opened */
+#define READY  CONSUMED    /* a value is on the top; else a frame was OPENED */
 
 struct dframe {
   uint8_t kind;               /* enum frame_kind */
@@ -46,7 +46,9 @@ struct decoder {
   unsigned flags;
   uint32_t depth, size;
   struct dframe *frames;
-  int bottom;                 /* stack: the spill table; the next two follow */
+  int bottom;                 /* stack: where the three slots are, or would be */
+  bool slots;                 /* they are there */
+  bool shared;                /* something in the message is marked */
   uint32_t spilled;
   int value;                  /* the value of the message that is being made */
   struct dframe first[FRAMES_FIRST];
@@ -139,8 +141,21 @@ static void push_path (struct decoder *d, int child) {
 
 /* {=== stack and frames ===} */
 
+/* Makes the three slots, below all that there is; needs a free slot more. */
+static void open_slots (struct decoder *d) {
+  lua_State *L = d->L;
+  d->slots = true;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushnil(L);
+  lua_newtable(L);
+  lua_pushnil(L);
+  lua_rotate(L, d->bottom, 3);
+}
+
 static void spill (struct decoder *d) {
   lua_State *L = d->L;
+  if (!d->slots)
+    open_slots(d);
   int base = FRAME_MEMORY(d);
   if (lua_isnil(L, d->bottom)) {
     lua_createtable(L, SPILL_SLOTS, 0);
@@ -178,6 +193,8 @@ static void stack_room (struct decoder *d) {
 
 static void frames_grow (struct decoder *d) {
   uint32_t size = d->size * 2;
+  if (!d->slots)
+    open_slots(d);
   struct dframe *frames = lua_newuserdatauv(d->L, size * sizeof *frames, 0);
   memcpy(frames, d->frames, d->depth * sizeof *frames);
   d->frames = frames;
@@ -207,7 +224,7 @@ static int pop_frame (struct decoder *d) {
 
 /* The object on the top is the one marked at 'pos'. */
 static void remember (struct decoder *d, size_t pos) {
-  if (lua_type(d->L, MARKED_OBJECTS(d)) != LUA_TTABLE)
+  if (!d->shared)
     malformed(d, "a marked object in a message without any");
   lua_pushvalue(d->L, -1);
   lua_rawseti(d->L, MARKED_OBJECTS(d), (lua_Integer)pos);
@@ -217,7 +234,7 @@ static uint64_t get_offset (struct decoder *d) {
   need(d, 8);
   uint64_t offset = load64(d->p);
   if (offset >= (uint64_t)(d->p - d->body)
-      || lua_type(d->L, MARKED_OBJECTS(d)) != LUA_TTABLE)
+      || !d->shared)
     malformed(d, "a reference to nothing");
   d->p += 8;
   return offset;
@@ -800,8 +817,28 @@ static void get_graph (struct decoder *d) {
     rc = step(d, rc == READY);
 }
 
-static int decode_values (struct decoder *d) {
+static void decode_values (struct decoder *d, int head, uint32_t n) {
   lua_State *L = d->L;
+  if (n > 1)
+    luaL_checkstack(L, n <= INT32_MAX / 2 ? (int)n + LUA_MINSTACK : INT32_MAX / 2,
+                    "too many values in a message");
+  if (head & HEAD_SHARED)
+    open_slots(d);
+  for (uint32_t i = 1; i <= n; i++) {
+    d->value = (int)i;
+    get_graph(d);
+  }
+  if (d->p != d->end)
+    malformed(d, "more bytes than values");
+  if (d->slots) {
+    if (head & HEAD_SHARED)
+      set_waiting(d);
+    lua_rotate(L, d->bottom, (int)n);
+    lua_settop(L, d->bottom + (int)n - 1);
+  }
+}
+
+static int decode_body (struct decoder *d) {
   need(d, 1);
   int head = (uint8_t)*d->p++;
   uint32_t n = head & HEAD_MANY;
@@ -810,30 +847,10 @@ static int decode_values (struct decoder *d) {
     n = load32(d->p);
     d->p += 4;
   }
-  if (n > (size_t)(d->end - d->p) || n > LUAI_MAXSTACK / 2)
+  d->shared = (head & HEAD_SHARED) != 0;
+  if (n > (size_t)(d->end - d->p))
     malformed(d, "more values than there are bytes");
-  luaL_checkstack(L, (int)n + LUA_MINSTACK, "too many values in a message");
-  int base = lua_gettop(L);
-  for (uint32_t i = 1; i <= n; i++) {
-    lua_pushnil(L);
-  }
-  d->bottom = lua_gettop(L) + 1;
-  lua_pushnil(L);
-  if (head & HEAD_SHARED)
-    lua_newtable(L);
-  else
-    lua_pushnil(L);
-  lua_pushnil(L);
-  for (uint32_t i = 1; i <= n; i++) {
-    d->value = (int)i;
-    get_graph(d);
-    lua_replace(L, base + (int)i);
-  }
-  if (d->p != d->end)
-    malformed(d, "more bytes than values");
-  if (head & HEAD_SHARED)
-    set_waiting(d);
-  lua_settop(L, base + (int)n);
+  decode_values(d, head, n);
   return (int)n;
 }
 
@@ -870,10 +887,11 @@ int codec_decode (lua_State *L, const char *bytes, size_t length,
   d.size = FRAMES_FIRST;
   d.frames = d.first;
   d.spilled = 0;
-  d.value = 1;
+  d.bottom = lua_gettop(L) + 1;
+  d.slots = false;
   if (flags & CODEC_RUN)
     module_restore_assigned(L);
-  return decode_values(&d);
+  return decode_body(&d);
 }
 
 int codec_decode_message (lua_State *L, struct block *b, unsigned flags) {

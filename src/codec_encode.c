@@ -19,19 +19,8 @@
 
 #include <stdlib.h>
 
-#define SHORT_MAX     31         /* strings with their length in the tag */
-#define KEPT_MIN      41         /* longer ones are kept once (Lua: not interned) */
-#define FRAMES_FIRST  32
 #define FRAME_SLOTS   4          /* a frame and what its steps push */
 #define REBUILT_MAX   200        /* values of one __conc */
-#define NUMBER_ROOM   9
-
-enum { CONSUMED = 0, OPENED = 1 };   /* what became of the value; < 0: e->status */
-
-static int stop (struct encoder *e, int status) {
-  e->status = status;
-  return -1;
-}
 
 /* {=== room ===} */
 
@@ -106,61 +95,6 @@ uint32_t encoder_ref (struct encoder *e, struct block *b) {
 
 /* {=== scalars ===} */
 
-static inline char *write_integer (char *p, lua_Integer i) {
-  if (likely((lua_Unsigned)i < 0x80)) {
-    *p = (char)i;
-    return p + 1;
-  }
-  if (i == (int32_t)i) {
-    if (i == (int16_t)i) {
-      if (i == (int8_t)i) {
-        p[0] = (char)T_INT8;
-        p[1] = (char)i;
-        return p + 2;
-      }
-      p[0] = (char)T_INT16;
-      store16(p + 1, (uint16_t)i);
-      return p + 3;
-    }
-    p[0] = (char)T_INT32;
-    store32(p + 1, (uint32_t)i);
-    return p + 5;
-  }
-  p[0] = (char)T_INT64;
-  store64(p + 1, (uint64_t)i);
-  return p + 9;
-}
-
-static inline char *write_float (char *p, lua_Number n) {
-  uint64_t bits;
-  memcpy(&bits, &n, sizeof bits);
-  p[0] = (char)T_FLOAT;
-  store64(p + 1, bits);
-  return p + 9;
-}
-
-static inline char *write_string (char *p, const char *s, size_t length) {
-  if (likely(length <= SHORT_MAX)) {
-    *p++ = (char)(T_STRING0 + length);
-  }
-  else if (length <= 0xff) {
-    *p++ = (char)T_STRING8;
-    *p++ = (char)length;
-  }
-  else if (length <= UINT32_MAX) {
-    *p++ = (char)T_STRING32;
-    store32(p, (uint32_t)length);
-    p += 4;
-  }
-  else {
-    *p++ = (char)T_LONG;
-    store64(p, length);
-    p += 8;
-  }
-  memcpy(p, s, length);
-  return p + length;
-}
-
 static inline bool put_byte (struct encoder *e, int byte) {
   if (!encoder_room(e, 1))
     return false;
@@ -177,26 +111,14 @@ bool encoder_put_string (struct encoder *e, int idx) {
   return true;
 }
 
-/* A back reference to the object at 'offset', whose tag gets its mark. */
-static int put_ref (struct encoder *e, int tag, uint64_t offset) {
-  if (!encoder_room(e, 9))
-    return -1;
-  e->body[offset] = (char)(e->body[offset] | MARKED);
-  e->shared = true;
-  e->p[0] = (char)tag;
-  store64(e->p + 1, offset);
-  e->p += 9;
-  return CONSUMED;
-}
-
 static int put_kept_string (struct encoder *e, const char *s, size_t length) {
   uint64_t found;
   int met = seen_enter(&e->s->seen, (uintptr_t)lua_topointer(e->L, -1),
                        encoder_offset(e), &found);
   if (met < 0)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (met)
-    return put_ref(e, T_REF, found);
+    return encoder_put_ref(e, T_REF, found);
   if (!encoder_room(e, length + NUMBER_ROOM))
     return -1;
   *e->p++ = (char)T_LONG;
@@ -239,21 +161,11 @@ static inline int put_scalar (struct encoder *e, int type) {
 
 /* {=== frames ===} */
 
-static bool frames_grow (struct scratch *s) {
-  uint32_t size = s->frames_size == 0 ? FRAMES_FIRST : s->frames_size * 2;
-  struct frame *frames = realloc(s->frames, size * sizeof *frames);
-  if (frames == NULL)
-    return false;
-  s->frames = frames;
-  s->frames_size = size;
-  return true;
-}
-
 /* Moves the lowest slots of the frames into the table at 'bottom'. */
 static int spill (struct encoder *e) {
   lua_State *L = e->L;
   if (e->plain)
-    return stop(e, AGAIN_PROTECTED);
+    return encoder_stop(e, AGAIN_PROTECTED);
   if (lua_isnil(L, e->bottom)) {
     lua_createtable(L, SPILL_SLOTS, 0);
     lua_replace(L, e->bottom);
@@ -288,7 +200,7 @@ static int stack_room (struct encoder *e) {
     if (lua_gettop(e->L) - e->bottom > 2 * SPILL_SLOTS && spill(e) < 0)
       return -1;
     if (!lua_checkstack(e->L, levels * FRAME_SLOTS + LUA_MINSTACK))
-      return stop(e, NO_MEMORY);
+      return encoder_stop(e, NO_MEMORY);
   }
   return 0;
 }
@@ -297,8 +209,8 @@ static struct frame *push_frame (struct encoder *e, int kind, int phase) {
   struct scratch *s = e->s;
   if (stack_room(e) < 0)
     return NULL;
-  if (unlikely(e->depth == s->frames_size) && !frames_grow(s)) {
-    stop(e, NO_MEMORY);
+  if (unlikely(e->depth == s->frames_size) && !scratch_frames(s)) {
+    encoder_stop(e, NO_MEMORY);
     return NULL;
   }
   struct frame *f = &s->frames[e->depth++];
@@ -328,9 +240,9 @@ static int meet_object (struct encoder *e, const void *address) {
   uint64_t found;
   int met = seen_enter(&e->s->seen, (uintptr_t)address, encoder_offset(e), &found);
   if (unlikely(met < 0))
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (met && (uint8_t)e->body[found] >= T_TABLE8) {
-    if (put_ref(e, T_REF, found) < 0)
+    if (encoder_put_ref(e, T_REF, found) < 0)
       return -1;
   }
   else {
@@ -374,6 +286,11 @@ static size_t put_numbers (struct encoder *e, const struct peek_value *v, size_t
 
 static int open_table (struct encoder *e) {
   lua_State *L = e->L;
+  if (e->memory) {
+    int put = data_put(e, lua_topointer(L, -1));
+    lua_settop(L, -2);
+    return put;
+  }
   int rc = meet_object(e, lua_topointer(L, -1));
   if (rc != OPENED)
     return rc;
@@ -427,7 +344,7 @@ static int step_array (struct encoder *e, struct frame *f) {
   struct peek_value *array;
   while (f->i < f->n) {
     if (peek_limit(L, -1, &array) < (size_t)f->n)
-      return stop(e, AGAIN_PROTECTED);  /* changed by a finalizer, meanwhile */
+      return encoder_stop(e, AGAIN_PROTECTED);  /* changed by a finalizer, meanwhile */
     f->i += (lua_Integer)put_numbers(e, array + f->i, (size_t)(f->n - f->i));
     if (e->status != DONE)
       return -1;
@@ -528,7 +445,7 @@ static int put_code (struct encoder *e, const struct code *code) {
   int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, e->nrefs, &at);
   int form = (e->flags & CODEC_BYTES) ? FUNCTION_INLINE : 0;
   if (met < 0)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (met)
     form |= FUNCTION_AGAIN;
   size_t size = (form & FUNCTION_INLINE) ? 8 + (size_t)head->length : 4;
@@ -542,7 +459,7 @@ static int put_code (struct encoder *e, const struct code *code) {
   }
   else {
     if (!met && (at = encoder_ref(e, &head->head)) == UINT32_MAX)
-      return stop(e, NO_MEMORY);
+      return encoder_stop(e, NO_MEMORY);
     store32(e->p, (uint32_t)at);
   }
   e->p += size;
@@ -557,7 +474,7 @@ static int open_function (struct encoder *e) {
     return rc;
   if (lua_iscfunction(L, -1)) {
     if (e->plain)
-      return stop(e, AGAIN_PROTECTED);
+      return encoder_stop(e, AGAIN_PROTECTED);
     codec_refuse(e, lua_gettop(L), "a C function that no loaded module has");
   }
   struct code *code = function_code(e);
@@ -580,9 +497,9 @@ static int put_upvalue (struct encoder *e, struct frame *f) {
   int met = seen_enter(&e->s->seen, (uintptr_t)lua_upvalueid(L, -1, (int)f->i),
                        encoder_offset(e), &found);
   if (met < 0)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (met)
-    return put_ref(e, T_UPREF, found);
+    return encoder_put_ref(e, T_UPREF, found);
   lua_getupvalue(L, -1, (int)f->i);
   if (lua_type(L, -1) == LUA_TTABLE && lua_topointer(L, -1) == e->state->globals) {
     lua_settop(L, -2);
@@ -603,7 +520,7 @@ static int put_global (struct encoder *e, struct frame *f) {
     int met = seen_enter(&e->s->seen, (uintptr_t)lua_topointer(L, -2) | SEEN_NAME, 0,
                          &found);
     if (met < 0)
-      return stop(e, NO_MEMORY);
+      return encoder_stop(e, NO_MEMORY);
     if (!met) {
       if (!encoder_put_string(e, -2))
         return -1;
@@ -615,22 +532,21 @@ static int put_global (struct encoder *e, struct frame *f) {
   return CONSUMED;
 }
 
-static int step_function (struct encoder *e, struct frame *f) {
-  int rc;
-  while (f->phase == PHASE_UPVALUES) {
+static int step_function (struct encoder *e) {
+  for (;;) {  /* what is put may move the frames */
+    struct frame *f = &e->s->frames[e->depth - 1];
+    int rc;
     if (f->i == f->n) {
+      if (f->phase == PHASE_GLOBALS)
+        break;
       f->phase = PHASE_GLOBALS;
       f->i = 0;
       f->n = (lua_Integer)f->code->nnames;
-      break;
+      continue;
     }
     f->i++;
-    if ((rc = put_upvalue(e, f)) != CONSUMED)
-      return rc;
-  }
-  while (f->i < f->n) {
-    f->i++;
-    if ((rc = put_global(e, f)) != CONSUMED)
+    rc = f->phase == PHASE_UPVALUES ? put_upvalue(e, f) : put_global(e, f);
+    if (rc != CONSUMED)
       return rc;
   }
   return put_byte(e, T_END) ? pop_frame(e) : -1;
@@ -642,9 +558,9 @@ static int put_object (struct encoder *e, struct block *b) {
   uint64_t at;
   int met = seen_enter(&e->s->seen, (uintptr_t)b | SEEN_USERDATA, e->nrefs, &at);
   if (met < 0)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (!met && (at = encoder_ref(e, b)) == UINT32_MAX)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (!encoder_room(e, 5))
     return -1;
   e->p[0] = (char)T_OBJECT;
@@ -729,7 +645,7 @@ static int put_userdata (struct encoder *e, const struct codec_objects *objects)
   }
   uint64_t found;
   if (e->plain)
-    return stop(e, AGAIN_PROTECTED);
+    return encoder_stop(e, AGAIN_PROTECTED);
   if (b != NULL)
     codec_refuse(e, top, "a conc object cannot leave the program");
   if (luaL_getmetafield(L, -1, "__conc") == LUA_TNIL)
@@ -738,12 +654,12 @@ static int put_userdata (struct encoder *e, const struct codec_objects *objects)
   int met = seen_enter(&e->s->seen, (uintptr_t)address | SEEN_USERDATA,
                        encoder_offset(e), &found);
   if (met < 0)
-    return stop(e, NO_MEMORY);
+    return encoder_stop(e, NO_MEMORY);
   if (!met)
     return open_rebuilt(e);
   if (still_open(e, found))
     codec_refuse(e, top, "what its __conc gave refers to itself");
-  if (put_ref(e, T_REF, found) < 0)
+  if (encoder_put_ref(e, T_REF, found) < 0)
     return -1;
   lua_settop(L, -2);
   return CONSUMED;
@@ -752,7 +668,7 @@ static int put_userdata (struct encoder *e, const struct codec_objects *objects)
 static int put_pointer (struct encoder *e) {
   if (e->flags & CODEC_BYTES) {
     if (e->plain)
-      return stop(e, AGAIN_PROTECTED);
+      return encoder_stop(e, AGAIN_PROTECTED);
     codec_refuse(e, lua_gettop(e->L), "light userdata cannot leave the program");
   }
   if (!encoder_room(e, 9))
@@ -781,7 +697,7 @@ static int put_value (struct encoder *e) {
     case LUA_TLIGHTUSERDATA: return put_pointer(e);
     default:
       if (e->plain)
-        return stop(e, AGAIN_PROTECTED);
+        return encoder_stop(e, AGAIN_PROTECTED);
       codec_refuse_type(e, lua_gettop(e->L), type == LUA_TTHREAD
                                              ? "coroutine" : luaL_typename(e->L, -1));
   }
@@ -791,7 +707,7 @@ static int step (struct encoder *e) {
   struct frame *f = &e->s->frames[e->depth - 1];
   switch (f->kind) {
     case FRAME_TABLE: return step_table(e, f);
-    case FRAME_FUNCTION: return step_function(e, f);
+    case FRAME_FUNCTION: return step_function(e);
     default: return step_rebuilt(e, f);
   }
 }

@@ -4,22 +4,24 @@
 **   codec.c           entrances, scratch memory, per-state tables
 **   codec_seen.c      which objects a message has already
 **   codec_encode.c    values -> bytes: one loop over a stack of frames
+**   codec_data.c      the same for tables of plain data, read in place
 **   codec_decode.c    bytes -> values: likewise
 **   codec_function.c  bytecode, the globals it mentions, its two caches
 **   codec_module.c    what is found by name: standard library, modules
 **   codec_path.c      "field 'client' of argument 2": only when refusing
 **   codec_setting.c   what a new state gets of its maker's settings
-**   codec_peek.h      numbers of a table's array part, read and written in place
+**   codec_peek.h      how Lua's tables and strings lie in memory
 **
 ** Threads. All of this belongs to the thread that calls: its scratch memory
 ** (thread-local), its state's tables. The list of the standard library's
 ** functions (codec_module.c) is constant after codec_open.
 **
-** Errors. Encoding has two gears. The plain one never allocates in Lua and
-** never raises: data, and functions and modules met before. What it cannot do
-** makes it give up and start again in the second, inside lua_pcall: there
-** everything may raise, and one place lets go of scratch memory and of the
-** block in hand. Decoding may raise anywhere: all that it holds is Lua's.
+** Errors. Encoding has three gears. The first reads tables of plain data where
+** they lie. The second goes through the API, but never allocates in Lua and
+** never raises: objects, functions and modules met before. What a gear cannot
+** do makes the whole message start again in the next. The third runs inside
+** lua_pcall: there everything may raise, and one place lets go of scratch memory
+** and of the block in hand. Decoding may raise anywhere: all it holds is Lua's.
 **
 ** The wire format is described in docs/codec.md.
 */
@@ -127,7 +129,70 @@ void seen_change (struct seen *s, uintptr_t key, uint64_t where);
 void seen_clear (struct seen *s);
 void seen_free (struct seen *s);
 
+/* {=== writing scalars ===} */
+
+#define SHORT_MAX     31         /* strings with their length in the tag */
+#define KEPT_MIN      41         /* longer ones are kept once (Lua: not interned) */
+#define NUMBER_ROOM   9          /* bytes of the longest number, or before a string */
+
+static inline char *write_integer (char *p, lua_Integer i) {
+  if (likely((lua_Unsigned)i < 0x80)) {
+    *p = (char)i;
+    return p + 1;
+  }
+  if (i == (int32_t)i) {
+    if (i == (int16_t)i) {
+      if (i == (int8_t)i) {
+        p[0] = (char)T_INT8;
+        p[1] = (char)i;
+        return p + 2;
+      }
+      p[0] = (char)T_INT16;
+      store16(p + 1, (uint16_t)i);
+      return p + 3;
+    }
+    p[0] = (char)T_INT32;
+    store32(p + 1, (uint32_t)i);
+    return p + 5;
+  }
+  p[0] = (char)T_INT64;
+  store64(p + 1, (uint64_t)i);
+  return p + 9;
+}
+
+static inline char *write_float (char *p, lua_Number n) {
+  uint64_t bits;
+  memcpy(&bits, &n, sizeof bits);
+  p[0] = (char)T_FLOAT;
+  store64(p + 1, bits);
+  return p + 9;
+}
+
+static inline char *write_string (char *p, const char *s, size_t length) {
+  if (likely(length <= SHORT_MAX)) {
+    *p++ = (char)(T_STRING0 + length);
+  }
+  else if (length <= 0xff) {
+    *p++ = (char)T_STRING8;
+    *p++ = (char)length;
+  }
+  else if (length <= UINT32_MAX) {
+    *p++ = (char)T_STRING32;
+    store32(p, (uint32_t)length);
+    p += 4;
+  }
+  else {
+    *p++ = (char)T_LONG;
+    store64(p, length);
+    p += 8;
+  }
+  memcpy(p, s, length);
+  return p + length;
+}
+
 /* {=== encoder ===} */
+
+enum { CONSUMED = 0, OPENED = 1 };   /* what became of a value; < 0: see e->status */
 
 enum frame_kind { FRAME_TABLE, FRAME_FUNCTION, FRAME_REBUILT };
 enum frame_phase {
@@ -151,6 +216,7 @@ struct frame {
   size_t pos;             /* offset of its tag */
   lua_Integer i, n;
   struct code *code;      /* function: in the cache while the function lives */
+  const struct peek_table *table;   /* codec_data.c */
 };
 
 /* Memory of a thread, one for each encode that is under way in it. */
@@ -167,6 +233,7 @@ struct scratch {
 
 enum gear_status {
   DONE = 0,
+  AGAIN_PLAIN,            /* more than data: reading memory does not do */
   AGAIN_PROTECTED,        /* the plain gear cannot */
   NO_MEMORY,
   NO_ROOM                 /* shared memory is full */
@@ -183,7 +250,8 @@ struct encoder {
   uint32_t depth;         /* frames in use */
   uint32_t nrefs;
   unsigned flags;
-  bool plain;             /* first gear: must not raise */
+  bool memory;            /* tables are read in place (codec_data.c) */
+  bool plain;             /* must not raise */
   bool shared;            /* something is marked */
   uint32_t spilled;       /* frames whose slots are in the spill table */
   int bottom;             /* stack: the spill table; frames begin above */
@@ -195,6 +263,13 @@ struct encoder {
 };
 
 int encode_values (struct encoder *e);          /* an enum gear_status */
+/* The table at 'address' and all that it holds. CONSUMED, or < 0. */
+int data_put (struct encoder *e, const void *address);
+bool scratch_frames (struct scratch *s);        /* room for more; false: no memory */
+static inline int encoder_stop (struct encoder *e, int status) {
+  e->status = status;
+  return -1;
+}
 int encoder_grow (struct encoder *e, size_t more);
 uint32_t encoder_ref (struct encoder *e, struct block *b);  /* UINT32_MAX: no memory */
 bool encoder_put_string (struct encoder *e, int idx);       /* false: e->status */
@@ -209,15 +284,27 @@ static inline bool encoder_room (struct encoder *e, size_t more) {
   return likely((size_t)(e->end - e->p) >= more) || encoder_grow(e, more) == DONE;
 }
 
+/* A back reference to the object at 'offset', whose tag gets its mark. */
+static inline int encoder_put_ref (struct encoder *e, int tag, uint64_t offset) {
+  if (!encoder_room(e, 9))
+    return -1;
+  e->body[offset] = (char)(e->body[offset] | MARKED);
+  e->shared = true;
+  e->p[0] = (char)tag;
+  store64(e->p + 1, offset);
+  e->p += 9;
+  return CONSUMED;
+}
+
 /* {=== per state (codec.c) ===} */
 
 /*
-** registry[&codec_key] is an array of a state's own tables. The struct is the
-** userdata at SLOT_STATE; its pointers lead to other userdata of the state.
+** registry[&codec_key] is an array of a state's own tables, and
+** registry[&state_key] a userdata, the struct; its pointers lead to other
+** userdata of the state.
 */
 enum slot {
-  SLOT_STATE = 1,
-  SLOT_FUNCTIONS,     /* weak keys: function -> userdata with its code */
+  SLOT_FUNCTIONS = 1, /* weak keys: function -> userdata with its code */
   SLOT_CODES,         /* hash of bytecode -> that userdata; weak values */
   SLOT_LOADED,        /* id of bytecode -> function made of it */
   SLOT_OWN,           /* name of a thing of the standard library -> the thing */
@@ -262,6 +349,10 @@ void module_open_state (lua_State *L, struct codec_state *cs);
 ** name is written (FOUND_WRITTEN). FOUND_AGAIN: see e->status.
 */
 enum found module_put (struct encoder *e, const void *address);
+/* The state's tables are up to date with what is loaded; false: see e->status. */
+bool module_ready (struct encoder *e);
+/* May the table at the address be found by name? */
+bool module_knows (const struct codec_state *cs, const void *address);
 /* [name] [value] on the top: is the value what the standard library has under
    this global name? */
 bool module_is_own_global (lua_State *L, struct codec_state *cs);

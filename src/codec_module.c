@@ -440,23 +440,27 @@ static void scan (lua_State *L, struct codec_state *cs) {
 }
 
 /* Once in a message. */
-static bool in_step (struct encoder *e) {
+bool module_ready (struct encoder *e) {
   lua_State *L = e->L;
-  struct codec_state *cs = e->state;
-  if (cs == NULL) {
-    if (!lua_checkstack(L, 2 * LUA_MINSTACK))
-      return false;
-    cs = e->plain ? codec_state_met(L) : codec_state(L);
-    if (cs == NULL)
-      return false;
-    if (cs->scanned != cs->version || (cs->npending > 0 && pending_came(L, cs))) {
-      if (e->plain)
-        return false;
-      scan(L, cs);
-    }
-    e->state = cs;
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK)) {
+    e->status = NO_MEMORY;
+    return false;
   }
+  struct codec_state *cs = e->plain ? codec_state_met(L) : codec_state(L);
+  if (cs == NULL || cs->scanned != cs->version
+      || (cs->npending > 0 && pending_came(L, cs))) {
+    if (e->plain) {
+      e->status = AGAIN_PROTECTED;
+      return false;
+    }
+    scan(L, cs);
+  }
+  e->state = cs;
   return true;
+}
+
+bool module_knows (const struct codec_state *cs, const void *address) {
+  return map_slot(cs->map, address)->address != NULL;
 }
 
 /* {=== is it found by name? ===} */
@@ -648,11 +652,8 @@ static enum found put_names (struct encoder *e, const struct place *p) {
 enum found module_put (struct encoder *e, const void *address) {
   lua_State *L = e->L;
   lua_CFunction f = lua_tocfunction(L, -1);
-  if (unlikely(!in_step(e))) {
-    if (e->status == DONE)
-      e->status = AGAIN_PROTECTED;
+  if (e->state == NULL && !module_ready(e))
     return FOUND_AGAIN;
-  }
   struct place *p = map_find(e->state, address);
   if (likely(p == NULL) && f == NULL)
     return FOUND_NOTHING;

@@ -1,15 +1,18 @@
 /*
-** codec_peek.h - floor 4: numbers of a table's array part, in place
+** codec_peek.h - floor 4: tables and strings where they lie
 **
-** A list of a million numbers costs four calls of the API each way for every
-** element; all the rest of encoding it is a store. So where Lua's tables are
-** laid out as in Lua 5.4, runs of numbers are read and written where they are.
-** That they are so is not taken on trust: peek_open makes tables of every
-** shape that matters and looks; where anything is not as expected, 'peek_works'
-** stays false and everything goes through the API (Lua 5.5, patched Luas).
+** A small message costs a dozen calls of the API for each table in it, a list of
+** a million numbers four calls for every element; all the rest of encoding is a
+** store. So where Lua's objects are laid out as in Lua 5.4, data is read in
+** place (codec_data.c), and numbers are written in place (codec_decode.c).
+** That they are laid out so is not taken on trust: peek_open makes objects of
+** every shape that matters and looks; where anything is not as expected,
+** 'peek_works' stays false and everything goes through the API (Lua 5.5,
+** patched Luas).
 **
-** Nothing is allocated and no collector runs between finding the array and
-** leaving it; numbers and nil are no objects, so no barrier is needed.
+** Nothing is allocated in Lua and no collector runs between finding an address
+** and the last use of it. Only numbers are written, and only into fresh arrays:
+** they are no objects, so no barrier is needed.
 */
 #ifndef CONC_CODEC_PEEK_H
 #define CONC_CODEC_PEEK_H
@@ -19,17 +22,49 @@
 #include "ground.h"
 
 /* As lobject.h of Lua 5.4 has them. */
+union peek_payload { lua_Integer i; lua_Number n; const void *p; };
+
 struct peek_value {
-  union { lua_Integer i; lua_Number n; void *p; } u;
+  union peek_payload u;
   unsigned char type;
+};
+struct peek_node {
+  union peek_payload u;
+  unsigned char type, key_type;
+  int next;
+  union peek_payload key;
 };
 struct peek_table {
   void *next;
-  unsigned char type, marked, flags, lsizenode;
-  unsigned int limit;          /* keys 1..limit are in 'array' */
+  unsigned char type, marked, flags, log_nodes;
+  unsigned int limit;          /* keys 1..limit are in 'array', perhaps more */
   struct peek_value *array;
+  struct peek_node *nodes;
+  void *last_free;
+  void *metatable;
 };
-enum { PEEK_NIL = 0x00, PEEK_EMPTY = 0x10, PEEK_INTEGER = 0x03, PEEK_FLOAT = 0x13 };
+struct peek_string {
+  void *next;
+  unsigned char type, marked, extra, short_length;
+  unsigned int hash;
+  union { size_t long_length; void *chain; } u;
+  char bytes[];
+};
+enum peek_type {
+  PEEK_NIL = 0x00, PEEK_EMPTY = 0x10, PEEK_FALSE = 0x01, PEEK_TRUE = 0x11,
+  PEEK_INTEGER = 0x03, PEEK_FLOAT = 0x13,
+  PEEK_SHORT = 0x44, PEEK_LONG = 0x54, PEEK_TABLE = 0x45
+};
+#define peek_is_nil(type)  (((type) & 0x0f) == 0)
+#define PEEK_NOT_REAL  0x80    /* in flags: the array has a power of 2 of slots */
+
+/* How many slots the array part has. */
+static inline size_t peek_array_size (const struct peek_table *t) {
+  size_t n = t->limit;
+  if ((t->flags & PEEK_NOT_REAL) && (n & (n - 1)) != 0)
+    n = (size_t)1 << (64 - __builtin_clzll((unsigned long long)n));
+  return n;
+}
 
 extern bool peek_works;        /* constant after codec_open */
 void peek_open (lua_State *L);

@@ -1,6 +1,7 @@
 /*
 ** bind_future.c - floor 7: what can be asked of a future, thread or process
 */
+#include "bind_queue.h"
 #include "call.h"
 #include "carrier.h"
 #include "codec.h"
@@ -290,7 +291,8 @@ static int meta_gc (lua_State *L) {
 
 #define FUTURE_METHODS \
   { "cancel", m_cancel }, { "done", m_done }, { "error", m_error }, \
-  { "join", m_join }, { "result", m_result }, { "state", m_state }
+  { "join", m_join }, { "pollfd", bind_pollfd }, { "result", m_result }, \
+  { "state", m_state }
 #define CARRIER_METHODS \
   { "alive", m_alive }, { "id", m_id }, { "name", m_name }, { "pid", m_pid }
 

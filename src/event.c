@@ -2,6 +2,7 @@
 ** event.c - a flag that threads wait for
 */
 #include "event.h"
+#include "watch.h"
 
 #define SET        ((uint64_t)1)
 #define SETS(s)    ((s) >> 1)
@@ -29,12 +30,14 @@ void event_set (struct event *e) {
     gate_wake_all(&e->line);
   }
   guard_unlock(&e->guard);
+  watch_changed(&e->head);
 }
 
 void event_clear (struct event *e) {
   guard_lock(&e->guard);
   store_release(&e->state, load_relaxed(&e->state) & ~SET);
   guard_unlock(&e->guard);
+  watch_changed(&e->head);
 }
 
 int event_wait (struct event *e, deadline until) {

@@ -2,6 +2,7 @@
 ** bind_sight.c - floor 7: conc.dump, conc.dump_on_signal, conc.trace
 */
 #include "bind.h"
+#include "call.h"
 #include "sight.h"
 #include "trace.h"
 
@@ -79,7 +80,15 @@ static int core_terminal (lua_State *L) {
   return 1;
 }
 
+/* core._raise(value, traceback): raises an error that was raised elsewhere */
+static int core_raise (lua_State *L) {
+  call_give_traceback(luaL_optstring(L, 2, NULL));
+  lua_settop(L, 1);
+  return lua_error(L);
+}
+
 static const luaL_Reg functions[] = {
+  { "_raise", core_raise },
   { "_terminal", core_terminal },
   { "dump", core_dump },
   { "dump_on_signal", core_dump_on_signal },

@@ -15,7 +15,15 @@ static struct call_lua lua;                  /* constant after init */
 /* The traceback of the call that runs; saved by nested ones. */
 static __thread char *traceback;
 
+/* What the next error is to have as its traceback, from where it first was. */
+static __thread char *given;
+
 /* {=== the message handler ===} */
+
+void call_give_traceback (const char *text) {
+  free(given);
+  given = (text != NULL) ? strdup(text) : NULL;
+}
 
 static void keep_traceback (const char *text) {
   free(traceback);
@@ -26,7 +34,8 @@ static void keep_traceback (const char *text) {
 static int on_error (lua_State *L) {
   if (!lua.is_cancelled(L, 1)) {
     luaL_traceback(L, L, NULL, 1);
-    keep_traceback(lua_tostring(L, -1));
+    keep_traceback(given != NULL ? given : lua_tostring(L, -1));
+    call_give_traceback(NULL);
     lua_settop(L, 1);
   }
   return 1;
@@ -292,8 +301,11 @@ void call_died (struct task *t, const char *story) {
 void call_become (struct task *t) {
   struct thread_record *me = self();
   block_unref(&me->task);
-  if (t == NULL)
+  if (t == NULL) {
+    me->name[0] = '\0';
+    store_relaxed(&me->id, 0);
     return;
+  }
   memcpy(me->name, t->name, sizeof me->name);
   store_relaxed(&me->id, t->id);
   block_ref(&me->task, &t->head);

@@ -53,6 +53,9 @@ bool call_unasked (struct task *t);
 /* One report on standard error: name, text, traceback (may be NULL). */
 void call_print (struct task *t, const char *text, const char *traceback);
 
+/* The caller is about to raise an error of elsewhere: 'text' is its traceback. */
+void call_give_traceback (const char *text);
+
 /* Who the calling thread is from now on: its record names 't'; NULL: nobody. */
 void call_become (struct task *t);
 

@@ -7,6 +7,7 @@
 -- The producer never closes the queue: its end (a return, an error, the death of
 -- its process) is seen in the thread or process itself, after what it had put.
 local conc = require "conc"
+local core = require "conc.core"
 local check = require "conc.check"
 
 local grace = 3          -- seconds that leaving the loop waits for f to stop
@@ -36,7 +37,7 @@ end
 
 -- What one run of the coroutine came to; true: it is to go on.
 local function hand_over(queue, co, ok, ...)
-  if not ok then error((...), 0) end
+  if not ok then core._raise((...), debug.traceback(co)) end
   if coroutine.status(co) == "dead" then return false end
   if (...) == nil then
     refuse_nil(co)

@@ -6,6 +6,7 @@
 -- any error, it stops what it runs: asks first, and kills a process that does not
 -- stop. What it runs is a daemon: it never outlives its supervisor.
 local conc = require "conc"
+local core = require "conc.core"
 local check = require "conc.check"
 
 local grace = 2          -- seconds that what is asked to stop has for it
@@ -46,10 +47,14 @@ local function recent(restarts, within)
   return list
 end
 
--- The last error goes on as it is. "always" may give up without there being one.
+-- The last error goes on as it is; how often it was tried is told with its
+-- traceback. "always" may give up without there being an error.
 local function give_up(o, failed)
-  if failed then return failed:result() end
-  error(("%s: given up after %d restarts in %.14g s"):format(o.name, o.max_restarts, o.within), 0)
+  local text = ("given up after %.14g restart%s in %.14g s"):format(o.max_restarts,
+    o.max_restarts == 1 and "" or "s", o.within)
+  if not failed then error(("%s: %s"):format(o.name, text), 0) end
+  local value, traceback = failed:error()
+  core._raise(value, ("%s\n\t(%s: %s)"):format(traceback or "stack traceback:", o.name, text))
 end
 
 local function oversee(o, f, ...)

@@ -421,6 +421,7 @@ static void sweep (struct process_record *p) {
   for (uint32_t i = 0; i < top; i++) {
     struct thread_record *t = &root->threads[i];
     if (of_process(t, p)) {
+      block_unref(&t->task);
       end_life(t);
       store_release(&t->owner, 0);
     }

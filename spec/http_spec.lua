@@ -1048,6 +1048,13 @@ describe("conc.http", function ()
   describe("submit", function ()
     local conc = require "conc"
 
+    -- The pool is kept, and so is what it runs: both are there before tests count.
+    setup(function ()
+      http.submit("nonsense:"):join(helper.soon)
+      local s <close> = http.session()
+      s:submit("nonsense:"):join(helper.soon)
+    end)
+
     it("gives futures of any call", function ()
       local futures = {
         http.submit(bad.url .. "/json?1"), http.submit("get", bad.url .. "/json?2"),

@@ -439,6 +439,8 @@ static struct transfer *transfer_make (struct engine *e) {
 static void drop_settings (struct transfer *t) {
   if (t->mime != NULL)
     curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, NULL);
+  if (t->engine->cookies)
+    curl_easy_setopt(t->easy, CURLOPT_COOKIEFILE, NULL);  /* reset forgets to free its list */
   curl_easy_reset(t->easy);
   curl_mime_free(t->mime);
   curl_slist_free_all(t->headers);

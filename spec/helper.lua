@@ -78,11 +78,13 @@ local function count(set)
   return n
 end
 
+-- The bytecode of a function that was sent is kept as long as the function is.
 local function census()
   collectgarbage()
   collectgarbage()
+  local arena = core._arena(true)
   return {
-    blocks = core._arena and core._arena().live or 0,
+    blocks = arena.live - (arena.code or 0),
     running = #conc.list_alive(),
     children = children(),
   }

@@ -95,7 +95,8 @@ static int core_pool (lua_State *L) {
     return luaL_error(L, "conc.%s_pool: no worker could be started: %s",
                       process ? "process" : "thread", strerror(error));
   }
-  pool_remember(crew_of(crew));
+  if (!process)  /* a template dies with its process, and takes its workers along */
+    pool_remember(crew_of(crew));
   return 1;
 }
 
@@ -410,6 +411,28 @@ static int meta_tostring (lua_State *L) {
 
 /* {=== open ===} */
 
+/* A method that Lua defines, where nobody has required conc.pool yet: the pool
+   came as an argument. */
+static int lazy_method (lua_State *L) {
+  lua_pushnil(L);
+  lua_setmetatable(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.pool");
+  lua_call(L, 1, 0);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+static void make_lazy (lua_State *L, enum kind kind) {
+  bind_pushmethods(L, kind);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, lazy_method);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
 static const luaL_Reg methods[] = {
   { "stats", m_stats },
   { "submit", m_submit },
@@ -441,5 +464,7 @@ void bind_open_pool (lua_State *L) {
   worker_open(&worker);
   bind_class(L, KIND_THREAD_POOL, methods, meta);
   bind_class(L, KIND_PROCESS_POOL, methods, meta);
+  make_lazy(L, KIND_THREAD_POOL);
+  make_lazy(L, KIND_PROCESS_POOL);
   luaL_setfuncs(L, functions, 0);
 }

@@ -52,36 +52,61 @@ static bool grow (struct block **b, const struct bundle_place *in, size_t need) 
   return true;
 }
 
-bool bundle_add (struct block **b, const struct bundle_place *in,
-                 struct parcel *p, enum entry_mark mark) {
-  bool boxed = p->nrefs > 0 || p->block != NULL || p->length > UINT32_MAX;
-  size_t length = boxed ? sizeof(struct block *) : p->length;
+/* Room for an entry of 'length' bytes at the end: where it goes; NULL: none. */
+static struct entry *reserve (struct block **b, const struct bundle_place *in,
+                              size_t length) {
   size_t size = entry_size(length);
   uint64_t filled = load_relaxed(&bundle_of(*b)->filled);
-  if (BUNDLE_COUNT(filled) == BUNDLE_MOST)
-    return false;
   size_t used = BUNDLE_SIZE(filled);
-  if (sizeof(struct bundle) + used + size > (*b)->size && !grow(b, in, size))
-    return false;
-  struct bundle *to = bundle_of(*b);
-  struct block *message = NULL;
-  if (boxed && (message = parcel_post(p)) == NULL)
-    return false;
-  struct entry *e = (struct entry *)(void *)(to->bytes + used);
+  if (BUNDLE_COUNT(filled) == BUNDLE_MOST
+      || (sizeof(struct bundle) + used + size > (*b)->size && !grow(b, in, size)))
+    return NULL;
+  struct entry *e = (struct entry *)(void *)(bundle_of(*b)->bytes + used);
   e->length = (uint32_t)length;
+  return e;
+}
+
+static void commit (struct block *b, struct entry *e) {
+  struct bundle *to = bundle_of(b);
+  uint64_t filled = load_relaxed(&to->filled);
+  size_t used = BUNDLE_SIZE(filled) + entry_size(e->length);
+  kill_order();
+  store_release(&to->filled, (uint64_t)used << 24 | (BUNDLE_COUNT(filled) + 1));
+  kill_order();
+}
+
+bool bundle_add_message (struct block **b, const struct bundle_place *in,
+                         struct block *message, enum entry_mark mark) {
+  struct entry *e = reserve(b, in, sizeof message);
+  if (e == NULL)
+    return false;
   e->mark = (uint16_t)mark;
-  e->boxed = boxed;
-  if (boxed) {
-    memcpy(e->bytes, &message, sizeof message);
-    message->next = *b;  /* where to look, should we die before it is settled */
+  e->boxed = 1;
+  memcpy(e->bytes, &message, sizeof message);
+  message->next = *b;  /* where to look, should we die before it is settled */
+  commit(*b, e);
+  arena_settle(message);
+  return true;
+}
+
+bool bundle_add (struct block **b, const struct bundle_place *in,
+                 struct parcel *p, enum entry_mark mark) {
+  if (p->nrefs > 0 || p->block != NULL || p->length > UINT32_MAX) {
+    struct block *message = parcel_post(p);
+    if (message == NULL)
+      return false;
+    if (bundle_add_message(b, in, message, mark))
+      return true;
+    message_drop(message);
+    return false;
   }
-  else
-    memcpy(e->bytes, p->bytes, length);
-  kill_order();
-  store_release(&to->filled, (uint64_t)(used + size) << 24 | (BUNDLE_COUNT(filled) + 1));
-  kill_order();
-  if (boxed)
-    arena_settle(message);
+  struct entry *e = reserve(b, in, p->length);
+  if (e == NULL)
+    return false;
+  e->mark = (uint16_t)mark;
+  e->boxed = 0;
+  memcpy(e->bytes, p->bytes, p->length);
+  commit(*b, e);
   return true;
 }
 

@@ -41,6 +41,9 @@ struct block *bundle_new (size_t room);    /* in hand; NULL: full */
 struct bundle_place { struct block *_Atomic *place; struct guard *guard; };
 bool bundle_add (struct block **b, const struct bundle_place *in,
                  struct parcel *p, enum entry_mark mark);
+/* The same with a message in hand, which becomes the bundle's. */
+bool bundle_add_message (struct block **b, const struct bundle_place *in,
+                         struct block *message, enum entry_mark mark);
 /* The entries one after the other: *at begins at 0. NULL: no more. */
 struct entry *bundle_next (struct block *b, size_t *at);
 /* The bytes and references of an entry, wherever they are. */

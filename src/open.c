@@ -77,7 +77,20 @@ static int core_type (lua_State *L) {
   return 1;
 }
 
-/* core._arena() -> {live=, bytes=, limit=, warm=}: for tests and reports */
+/* Blocks in use by kind, with the numbers of arena.h. */
+static void push_kinds (lua_State *L) {
+  lua_newtable(L);
+  for (int k = 0; k < KIND_MAX; k++) {
+    size_t n = arena_live_of((enum kind)k);
+    if (n > 0) {
+      lua_pushinteger(L, (lua_Integer)n);
+      lua_rawseti(L, -2, k);
+    }
+  }
+}
+
+/* core._arena([kinds]) -> {live=, bytes=, limit=, warm= [, kinds=]}: for tests
+   and reports */
 static int core_arena (lua_State *L) {
   struct arena_stats s;
   arena_stats(&s);
@@ -90,6 +103,12 @@ static int core_arena (lua_State *L) {
   lua_setfield(L, -2, "limit");
   lua_pushinteger(L, (lua_Integer)s.warm);
   lua_setfield(L, -2, "warm");
+  if (lua_toboolean(L, 1)) {
+    push_kinds(L);
+    lua_rawgeti(L, -1, KIND_CODE);  /* kept while its function lives: no leak */
+    lua_setfield(L, -3, "code");
+    lua_setfield(L, -2, "kinds");
+  }
   return 1;
 }
 

@@ -18,7 +18,6 @@ void (*pool_run_inline) (struct crew *c, struct task *t);
 static __thread struct crew *my_crew;
 static __thread uint32_t my_place;
 static __thread int inline_depth;     /* runs[inline_depth] is the innermost */
-static __thread char my_name[NAME_SIZE];
 
 struct crew *pool_current (uint32_t *i) {
   if (i != NULL)
@@ -212,8 +211,8 @@ static bool scan_ended (struct block *const *tasks, size_t n, size_t *which) {
   return false;
 }
 
-/* Nobody works there any more: every count that it had is dropped. */
-static void crew_drain (struct crew *c) {
+/* Nobody takes from the queue any more: what is there was cancelled or failed. */
+static void drain_queue (struct crew *c) {
   for (;;) {
     guard_lock(&c->guard);
     struct task *t = pop(c, &c->drain);
@@ -222,6 +221,11 @@ static void crew_drain (struct crew *c) {
       break;
     block_unref(&c->drain);
   }
+}
+
+/* Nobody works there any more: every count that it had is dropped. */
+static void crew_drain (struct crew *c) {
+  drain_queue(c);
   for (uint32_t i = 0; i < c->places; i++)
     for (int k = 0; k < POOL_DEPTH + 2; k++)
       block_unref(&c->workers[i].runs[k]);
@@ -472,8 +476,6 @@ void pool_enter (struct crew *c, uint32_t i) {
   my_crew = c;
   my_place = i;
   inline_depth = 0;
-  snprintf(my_name, sizeof my_name, "%.30s/worker-%u", c->config.name, w->number);
-  memcpy(self()->name, my_name, NAME_SIZE);
   store_release(&w->key, self()->key);
   guard_lock(&c->guard);
   if (load_relaxed(&w->life) == WORKER_STARTING)
@@ -504,7 +506,6 @@ void pool_left (struct crew *c, uint32_t i) {
    comes late does not hit the next. */
 static void renew (struct pool_worker *w) {
   record_renew();
-  memcpy(self()->name, my_name, NAME_SIZE);
   store_release(&w->key, self()->key);
 }
 
@@ -767,13 +768,6 @@ static bool at_end (struct crew *c) {
   return phase >= POOL_STOPPING || c->queued == 0;
 }
 
-/* What was cancelled or failed while queued, and no worker will take out. */
-static void drop_queue (struct crew *c) {
-  guard_unlock(&c->guard);
-  crew_drain(c);
-  guard_lock(&c->guard);
-}
-
 void pool_manage (struct crew *c, const struct spawner *s) {
   struct wait w;
   deadline patience = DEADLINE_NEVER;
@@ -804,8 +798,8 @@ void pool_manage (struct crew *c, const struct spawner *s) {
     wait_end(&w);
     guard_unlock(&c->guard);
   }
+  drain_queue(c);  /* a thread left behind still has its task */
   guard_lock(&c->guard);
-  drop_queue(c);
   store_release(&c->phase, POOL_ENDED);
   gate_wake_all(&c->news);
   gate_wake_all(&c->room);

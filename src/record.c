@@ -72,15 +72,12 @@ static void begin_life (struct thread_record *t) {
   }
   t->key = (thread_key)g << 16 | t->index;
   t->mark = (g & 0x7fff) << 16 | (t->index + 1);
-  store_relaxed(&t->id, 0);
   store_relaxed(&t->cancel, 0);
   store_relaxed(&t->shield, 0);
   store_relaxed(&t->word, 0);
   store_relaxed(&t->wait_object, NULL);
   store_relaxed(&t->wait_verb, NULL);
-  store_relaxed(&t->task, NULL);
   store_relaxed(&t->ask_line, 0);
-  t->name[0] = '\0';
   t->line[0] = '\0';
 }
 
@@ -104,6 +101,9 @@ struct thread_record *record_attach (void) {
   store_relaxed(&t->again.gate, NULL);
   store_relaxed(&t->more, NULL);
   store_relaxed(&t->tid, (int32_t)sys_tid());
+  store_relaxed(&t->id, 0);
+  store_relaxed(&t->task, NULL);
+  t->name[0] = '\0';
   begin_life(t);
   record_mine = t;
   return t;
@@ -120,10 +120,11 @@ void record_detach (void) {
   struct thread_record *t = record_mine;
   if (t == NULL)
     return;
+  uint32_t index = t->index;
   record_mine = NULL;
   end_life(t);
-  store_release(&t->owner, 0);
-  store_relaxed(&root->thread_hint, t->index);
+  store_release(&t->owner, 0);  /* from here on it may be another's */
+  store_relaxed(&root->thread_hint, index);
 }
 
 uint64_t record_new_id (void) {
@@ -263,7 +264,8 @@ static void drop_handles (struct process_record *p) {
   while (n-- > 0) {  /* from the last: killed here, what is left is a prefix */
     struct chunk *c = chunk_at(p, n);
     for (int i = 0; i < HANDLE_CHUNK; i++)
-      block_unref(&c->place[i]);
+      if (load_relaxed(&c->place[i]) != NULL)
+        block_unref(&c->place[i]);
     arena_hold(&c->head);
     store_relaxed(&p->chunks[n], NULL);
     arena_free(&c->head);

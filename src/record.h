@@ -131,7 +131,8 @@ static inline struct thread_record *self (void) {
   return likely(me != NULL) ? me : record_attach();
 }
 
-/* Ends this life of the caller's record and begins another (parked threads). */
+/* Ends this life of the caller's record and begins another (parked threads, a
+   worker's next task). Name, id and 'task' stay. */
 void record_renew (void);
 void record_detach (void);
 uint64_t record_new_id (void);

@@ -9,6 +9,7 @@
 #include "keeper.h"
 #include "poke.h"
 #include "process.h"
+#include "roster.h"
 #include "state.h"
 #include "sys.h"
 #include "thread.h"
@@ -53,6 +54,14 @@ static int run_item (lua_State *L) {
   return 1;
 }
 
+static bool add_value (struct block **items, const struct bundle_place *in,
+                       struct parcel *p) {
+  bool kept = bundle_add(items, in, p, ENTRY_VALUE);
+  if (!kept)
+    parcel_drop(p);
+  return kept;
+}
+
 /* Adds what is on the top as the next result. False: no room. */
 static bool keep_result (lua_State *L, struct task *t, struct block **items, bool good) {
   const struct bundle_place in = { &t->items, &t->guard };
@@ -60,19 +69,18 @@ static bool keep_result (lua_State *L, struct task *t, struct block **items, boo
   struct outcome o;
   bool kept;
   if (good && codec_try_encode(L, lua_gettop(L), 1, 0, "result", 1, &p) == LUA_OK)
-    kept = bundle_add(items, &in, &p, ENTRY_VALUE);
+    kept = add_value(items, &in, &p);
   else {
     good = false;
     call_error(L, &o);
     lua_pushnil(L);
-    p = (struct parcel){ .block = o.message };
     if (o.state == TASK_CANCELLED || o.message == NULL)
       return false;
-    kept = bundle_add(items, &in, &p, ENTRY_ERROR);
+    kept = bundle_add_message(items, &in, o.message, ENTRY_ERROR);
+    if (!kept)
+      message_drop(o.message);
   }
-  if (!kept)
-    parcel_drop(&p);
-  else
+  if (kept)
     add_relaxed(good ? &t->ngood : &t->nfailed, 1);
   return kept;
 }
@@ -167,11 +175,48 @@ static bool prepare (lua_State *L, struct crew *c) {
   return false;
 }
 
+/* A worker is a thread or process like any: with a name, in list_alive. */
+static struct life *appear (struct crew *c, uint32_t i) {
+  struct process_record *here = process_mine();
+  char name[NAME_SIZE];
+  snprintf(name, sizeof name, "%.30s/worker-%u", c->config.name, c->workers[i].number);
+  sys_thread_name(name);
+  struct block *b = task_new(c->process ? KIND_PROCESS : KIND_THREAD, name);
+  if (b == NULL)
+    return NULL;
+  struct task *t = task_of(b);
+  t->group = c->group;
+  t->process = here->index;
+  t->process_generation = load_relaxed(&here->generation);
+  store_relaxed(&t->pid, (int32_t)getpid());
+  task_flag(t, TASK_DAEMON | TASK_REPORTED);
+  task_claim(t);
+  struct life *l = life_begin(b);
+  if (l == NULL) {
+    block_destroy(b);
+    return NULL;
+  }
+  arena_settle(b);
+  call_become(t);
+  return l;
+}
+
+static void vanish (struct life *l) {
+  if (l == NULL)
+    return;
+  life_retire(l);
+  call_become(NULL);
+  task_finish(l->task, TASK_DONE, NULL);
+  life_end(l);
+}
+
 /* The caller holds the crew. */
 static void worker_run (struct crew *c, uint32_t i) {
   struct task *t;
+  struct life *life = appear(c, i);
   lua_State *L = state_take(c->group);
   if (L == NULL) {
+    vanish(life);
     pool_fail(c, POOL_NO_WORKER, NULL);
     pool_left(c, i);
     return;
@@ -186,10 +231,12 @@ static void worker_run (struct crew *c, uint32_t i) {
       pool_done(c, i);
     }
     state_give(L);
+    vanish(life);
     pool_leave(c, i);
   }
   else {
     state_give(L);
+    vanish(life);
     pool_left(c, i);
   }
   gate_set_hooks(NULL);
@@ -219,10 +266,6 @@ static void start_free (struct start *s) {
 
 static void thread_worker (void *arg) {
   struct start *s = (struct start *)arg;
-  char name[NAME_SIZE];
-  snprintf(name, sizeof name, "%.30s/worker-%u", s->c->config.name,
-           s->c->workers[s->i].number);
-  sys_thread_name(name);
   worker_run(s->c, s->i);
   start_free(s);
 }
@@ -256,6 +299,7 @@ static void thread_manager (void *arg) {
   sys_thread_name(s->c->config.name);
   pool_manage(s->c, &threads);
   start_free(s);
+  pool_forget();
 }
 
 /* {=== processes: all of this in the template ===} */
@@ -273,12 +317,8 @@ static int start_process (struct crew *c, uint32_t i) {
     case FORK_CHILD: {
       signal(SIGCHLD, SIG_DFL);
       uint32_t slot = handle_new(&c->head);
-      if (slot != UINT32_MAX) {
-        char name[NAME_SIZE];
-        snprintf(name, sizeof name, "worker-%u", c->workers[i].number);
-        sys_thread_name(name);
+      if (slot != UINT32_MAX)
         worker_run(c, i);
-      }
       process_end(0);
     }
     case FORK_PARENT:

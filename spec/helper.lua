@@ -80,6 +80,7 @@ end
 
 -- The bytecode of a function that was sent is kept as long as the function is.
 local function census()
+  if core._forget then core._forget() end  -- kept as long as the functions live
   collectgarbage()
   collectgarbage()
   local arena = core._arena(true)

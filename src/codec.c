@@ -172,6 +172,16 @@ void codec_open_state (lua_State *L) {
   lua_settop(L, top);
 }
 
+void codec_forget (lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  new_weak(L, "k");
+  codec_set_slot(L, SLOT_FUNCTIONS);
+  new_weak(L, "v");
+  codec_set_slot(L, SLOT_CODES);
+  lua_newtable(L);
+  codec_set_slot(L, SLOT_LOADED);
+}
+
 struct codec_state *codec_state (lua_State *L) {
   struct codec_state *cs = codec_state_met(L);
   if (cs == NULL) {

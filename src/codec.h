@@ -48,6 +48,8 @@ void codec_open (const struct codec_objects *objects);
 /* Registers what a state's own standard library is; for each state, once,
    right after its libraries were opened (or as early as can be had). */
 void codec_open_state (lua_State *L);
+/* Drops the bytecode kept for functions that this state sent or got. */
+void codec_forget (lua_State *L);
 /* The value on the top (popped) is from now on this state's own 'name': of the
    standard library ("_G.print") or of the core (".cancelled"). */
 void codec_own (lua_State *L, const char *name);

@@ -8,7 +8,7 @@ local servers = {}
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 
 local function run(command)
-  assert(os.execute(command .. " 2>/dev/null"), "failed: " .. command)
+  assert(os.execute("(" .. command .. ") >/dev/null 2>&1"), "failed: " .. command)
 end
 
 local function read(path)

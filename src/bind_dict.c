@@ -221,7 +221,8 @@ static int mm_pairs (lua_State *L) {
 }
 
 static int mm_close (lua_State *L) {
-  monitor_release(&checkdict(L)->monitor);
+  struct dict *d = checkdict(L);
+  monitor_release(&d->monitor, &d->head);
   return 0;
 }
 

@@ -164,7 +164,8 @@ static int mm_len (lua_State *L) {
 }
 
 static int mm_close (lua_State *L) {
-  monitor_release(&checklist(L)->monitor);
+  struct list *l = checklist(L);
+  monitor_release(&l->monitor, &l->head);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 */
 #include "monitor.h"
 #include "sys.h"
+#include "trace.h"
 
 enum { FIRST_TRY = 0, OVERTAKEN };   /* tags of a place in line */
 
@@ -90,14 +91,22 @@ int monitor_acquire (struct monitor *m, struct block *object, const char *verb) 
   int rc = monitor_enter(m, object, verb);
   if (rc == CONC_OK) {
     monitor_own(m);
+    bool first = m->depth == 1;
     monitor_leave(m);
+    if (tracing() && first)
+      trace_hold(object, true);
   }
   return rc;
 }
 
-void monitor_release (struct monitor *m) {
+void monitor_release (struct monitor *m, struct block *object) {
+  bool last = false;
   guard_lock(&m->guard);
-  if (load_relaxed(&m->owner) == self()->key && m->depth > 0)
+  if (load_relaxed(&m->owner) == self()->key && m->depth > 0) {
     monitor_disown(m);
+    last = m->depth == 0;
+  }
   monitor_leave(m);
+  if (tracing() && last)
+    trace_hold(object, false);
 }

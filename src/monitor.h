@@ -73,7 +73,7 @@ static inline void monitor_disown (struct monitor *m) {
 /* The same from outside of the guard: with and its like. CONC_OK, or as above;
    release does nothing where the caller is not the owner. */
 int monitor_acquire (struct monitor *m, struct block *object, const char *verb);
-void monitor_release (struct monitor *m);
+void monitor_release (struct monitor *m, struct block *object);
 
 static inline thread_key monitor_owner (struct monitor *m) {
   return load_relaxed(&m->owner);

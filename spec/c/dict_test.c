@@ -302,7 +302,7 @@ static void walk (void *arg) {
     reading_drop(&key);
     reading_drop(&value);
   } while (key.value.type != DATUM_NONE);
-  monitor_release(&the_dict()->monitor);
+  monitor_release(&the_dict()->monitor, &the_dict()->head);
 }
 
 static void test_other_steps (void) {
@@ -340,7 +340,7 @@ static void churn (void *arg) {
     if (r == 0) {
       monitor_acquire(&the_dict()->monitor, &the_dict()->head, "with");
       apply(the_dict(), &ch);
-      monitor_release(&the_dict()->monitor);
+      monitor_release(&the_dict()->monitor, &the_dict()->head);
     }
     else if (r == 1)
       walk(NULL);

@@ -155,6 +155,15 @@ static void read_subject (void *arg) {
   reading_drop(&r);
 }
 
+static void own_subject (void *arg) {
+  struct change ch = { APPEND, 0, LONG };
+  (void)arg;
+  if (monitor_acquire(&the_list()->monitor, &the_list()->head, "with") == CONC_OK) {
+    apply(the_list(), &ch);
+    monitor_release(&the_list()->monitor, &the_list()->head);
+  }
+}
+
 static void destroy_subject (void *arg) {
   (void)arg;
   struct block *b = list_new("doomed");
@@ -237,6 +246,16 @@ static void test_kill_readers (void) {
     }
   block_unref(&subject);
   ok(good && live() == before, "a reader killed at any step leaves nothing");
+  fresh();
+  for (long step = 1; !done && good; step++) {
+    uint64_t n;
+    done = survives(own_subject, NULL, step);
+    good = list_length(the_list(), &n) == CONC_OK && valid()
+        && monitor_owner(&the_list()->monitor) == 0;
+  }
+  block_unref(&subject);
+  ok(good && live() == before, "an owner killed at any step keeps nothing");
+  done = false;
   for (long step = 1; !done && good; step++) {
     done = survives(destroy_subject, NULL, step);
     good = live() == before;
@@ -256,7 +275,7 @@ static void churn (void *arg) {
     if (random32() % 16 == 0) {   /* keeps it for a moment */
       monitor_acquire(&the_list()->monitor, &the_list()->head, "with");
       apply(the_list(), &ch);
-      monitor_release(&the_list()->monitor);
+      monitor_release(&the_list()->monitor, &the_list()->head);
     }
     else if (random32() % 2)
       apply(the_list(), &ch);
@@ -322,7 +341,7 @@ static void *count_up (void *arg) {
     if (k % 100 == 0)
       nap_us(50);
     list_set(l, 0, cell_of_integer(n + 1), &old);
-    monitor_release(&l->monitor);
+    monitor_release(&l->monitor, &l->head);
     if (k % 3 == 0) {   /* and one without owning */
       list_append(l, cell_of_integer(1));
       list_pop(l, LIST_LAST, &old);
@@ -360,7 +379,7 @@ static void *cross (void *arg) {
   monitor_acquire(&mine->monitor, &mine->head, "with");
   pthread_barrier_wait(&both);
   int rc = list_length(other, &n);
-  monitor_release(&mine->monitor);
+  monitor_release(&mine->monitor, &mine->head);
   return (void *)(intptr_t)rc;
 }
 

@@ -236,7 +236,7 @@ lint-cppcheck:
 	  --suppressions-list=.ci/cppcheck.supp -DLUA_VERSION_NUM=504 -D__linux__ src
 
 lint-tidy:
-	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -I$(LUA_INCDIR)
+	clang-tidy --quiet --warnings-as-errors='*' $(SRC) -- -std=gnu11 -D_GNU_SOURCE -include .ci/analyzer.h -I$(LUA_INCDIR)
 
 # The core compiles for another C library and another processor, with the
 # headers of this machine's Lua (and, for musl, of its kernel).

@@ -78,14 +78,14 @@ local function count(set)
   return n
 end
 
--- The bytecode of a function that was sent is kept as long as the function is.
 local function census()
-  if core._forget then core._forget() end  -- kept as long as the functions live
+  if core._forget then core._forget() end
   collectgarbage()
   collectgarbage()
   local arena = core._arena(true)
   return {
-    blocks = arena.live - (arena.code or 0),
+    -- The bytecode of a function that was sent is kept as long as the function.
+    blocks = arena.live - (arena.code or 0), kinds = arena.kinds or {},
     running = #conc.list_alive(),
     children = children(),
   }
@@ -95,8 +95,13 @@ end
 local function excess(now, before)
   local list = {}
   if now.blocks > before.blocks then
-    list[#list + 1] = ("%d arena blocks (%d before, %d after)"):format(
-      now.blocks - before.blocks, before.blocks, now.blocks)
+    local more = {}
+    for kind, n in pairs(now.kinds) do
+      local was = before.kinds[kind] or 0
+      if n > was then more[#more + 1] = ("of kind %s %d, then %d"):format(kind, was, n) end
+    end
+    list[#list + 1] = ("%d arena blocks (%s; see enum kind in src/arena.h)"):format(
+      now.blocks - before.blocks, table.concat(more, "; "))
   end
   if now.running > before.running then
     local names = {}

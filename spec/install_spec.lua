@@ -17,7 +17,7 @@ end
 local folder
 
 local function make(goal)
-  return sh("env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make %s BUILD='%s' DESTDIR='%s' PREFIX=/opt/lua",
+  return sh("env -u MAKEFLAGS -u MFLAGS make %s BUILD='%s' DESTDIR='%s' PREFIX=/opt/lua",
     goal, helper.build, folder)
 end
 
@@ -80,7 +80,8 @@ describe("luarocks", function ()
   setup(function ()
     folder = sh("mktemp -d"):match("%S+")
     sh("cp -r Makefile .ci src lua LICENSE README.md CHANGELOG.md *.rockspec '%s'", folder)
-    sh("cd '%s' && env -u MAKEFLAGS -u MFLAGS luarocks --lua-version 5.4 make --tree ./tree", folder)
+    sh("cd '%s' && env -u BUILD -u DEBUG -u COVERAGE -u MAKEFLAGS -u MFLAGS "
+      .. "luarocks --lua-version 5.4 make --tree ./tree", folder)
   end)
   teardown(function () sh("rm -rf '%s'", folder) end)
 

@@ -74,8 +74,20 @@ static void answer (void) {
   poke_asked();
 }
 
+/* Of the program's first process: do others live, children of dead ones too? */
+static bool has_descendants (void) {
+  struct process_record *me = process_mine();
+  int n = process_count();
+  for (int i = 0; i < n; i++) {
+    uint32_t owner = load_relaxed(&process_at((uint32_t)i)->owner);
+    if ((uint32_t)i != me->index && (owner & 7) >= PROCESS_LIVE)
+      return load_relaxed(&me->owner) >> 3 == me->index;
+  }
+  return false;
+}
+
 static bool has_something (void) {
-  return process_children() > 0 || life_count() > 0;
+  return process_children() > 0 || life_count() > 0 || has_descendants();
 }
 
 /* In milliseconds; -1: until rung. 'idle' first, then the look: either we see

@@ -100,6 +100,8 @@ static lua_State *main_of (lua_State *L) {
 bool poke_closing (lua_State *L) {
   bool found = false;
   look_for_close(L, &found);
+  if (!found && mine.L != NULL && mine.L != L)
+    look_for_close(mine.L, &found);
   if (!found && lua_checkstack(L, 1)) {
     lua_State *main = main_of(L);
     if (main != L)

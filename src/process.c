@@ -96,7 +96,6 @@ enum forked process_fork (struct block *b) {
   if (pid < 0) {
     int error = errno;
     process_drop_embryo(record);
-    t->process_generation = 0;
     return refuse(c, error);
   }
   if (pid == 0) {

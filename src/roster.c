@@ -116,7 +116,7 @@ static bool gone (uint32_t process, uint32_t generation) {
 
 /* Its process has ended; of a process, its parent too, whose keeper would tell. */
 bool roster_orphaned (struct task *t) {
-  return t->process_generation != 0 && gone(t->process, t->process_generation)
+  return load_relaxed(&t->pid) != 0 && gone(t->process, t->process_generation)
       && (t->head.kind != KIND_PROCESS || gone(t->home, t->home_generation));
 }
 

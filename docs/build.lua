@@ -80,11 +80,11 @@ Every name of `conc`, with the types of what it takes and returns. Each example 
 comments `-->` say what it prints, `...` standing for anything. At the prompt,
 `conc.help("queue.put")` shows the same.
 
-In general: a timeout is a number of seconds (fractions welcome), the last argument of a waiting call.
-Without one the call waits for ever; zero or less tries once. What was not to be had is
+In general: a timeout is a number of seconds (fractions welcome), the last argument of a waiting
+call. Without one the call waits for ever; zero or less tries once. What was not to be had is
 `nil, "timeout"`, `nil, "closed"` or `nil, "broken"`. A misuse raises and names function, argument,
-what was expected and what came. A waiting call that is cancelled raises `conc.cancelled`; Ctrl-C ends
-it too. `seconds` below is a number; `any` is a value that can be sent.
+what was expected and what came. A waiting call that is cancelled raises `conc.cancelled`; Ctrl-C
+ends it too. `seconds` below is a number; `any` is a value that can be sent.
 ]]
 
 local function contents()

@@ -58,8 +58,6 @@ static bool spin (struct lock *l, thread_key me) {
     if (word == 0 && cas_acquire(&l->owner, &word, me)) {
       store_relaxed(&l->spin, usual - usual / 8 + n / 8);
       l->depth = 1;
-      if (tracing())
-        trace_hold(&l->head, true);
       return true;
     }
     if (word == LOCK_KEPT)
@@ -93,8 +91,6 @@ static int take (struct lock *l, thread_key me, struct wait_node *mine, bool sta
       if (!cas_acquire(&l->owner, &word, marked(l, me, mine)))
         continue;
       l->depth = 1;
-      if (tracing())
-        trace_hold(&l->head, true);
       return free ? CONC_OK : CONC_ABANDONED;
     }
     if (!staying || (word & KEY_BIT)
@@ -237,11 +233,7 @@ int lock_take_back (struct lock *l, uint32_t depth) {
   struct thread_record *me = self();
   thread_key none = 0;
   int rc = CONC_OK;
-  if (cas_acquire(&l->owner, &none, me->key)) {
-    if (tracing())
-      trace_hold(&l->head, true);
-  }
-  else if (!spin(l, me->key)) {
+  if (!cas_acquire(&l->owner, &none, me->key) && !spin(l, me->key)) {
     struct wait w;
     wait_init(&w, &l->line, &l->guard, DEADLINE_NEVER, &l->head, "acquire");
     w.node = &me->again;

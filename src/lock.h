@@ -90,8 +90,6 @@ static inline int lock_acquire (struct lock *l, deadline until) {
 /* CONC_OK or CONC_NOTHELD. An rlock: once less. */
 static inline int lock_release (struct lock *l) {
   thread_key me = self()->key, old = me;
-  if (tracing())
-    return lock_release_slow(l, me);
   if (l->head.kind == KIND_LOCK && !tracing()
       && likely(cas_release(&l->owner, &old, 0)))
     return CONC_OK;

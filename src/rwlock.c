@@ -19,6 +19,8 @@ struct block *rwlock_new (const char *made) {
   return b;
 }
 
+enum { BY_READER = 1, BY_WRITER = 2 };  /* abandoned */
+
 /* {=== the table of readers ===} */
 
 static struct reader_page *page_of (struct block *b) {
@@ -89,10 +91,17 @@ static struct reader *find (struct rwlock *rw, thread_key key) {
   return NULL;
 }
 
-/* Clears the slots and the writer of lives that have ended, noting 'abandoned'. */
-static void clear_ended (struct rwlock *rw) {
+static void leave_word (struct rwlock *rw, uint32_t by) {
+  store_relaxed(&rw->abandoned, load_relaxed(&rw->abandoned) | by);
+  kill_order();
+}
+
+/* Clears the slots and the writer of lives that have ended, noting 'abandoned'.
+   True: there were such. */
+static bool clear_ended (struct rwlock *rw) {
   struct walk k;
   struct reader *r;
+  bool any = false;
   uint32_t left = rw->readers;
   thread_key writer = load_relaxed(&rw->writer);
   for (walk_begin(&k, rw); left > 0 && (r = walk(&k)) != NULL; ) {
@@ -101,17 +110,18 @@ static void clear_ended (struct rwlock *rw) {
       continue;
     left--;
     if (record_ended(key)) {
-      store_relaxed(&rw->abandoned, 1);
-      kill_order();
+      leave_word(rw, BY_READER);
       store_release(&r->key, 0);
       rw->readers--;
+      any = true;
     }
   }
   if (writer != 0 && record_ended(writer)) {
-    store_relaxed(&rw->abandoned, 1);
-    kill_order();
+    leave_word(rw, BY_WRITER);
     store_release(&rw->writer, 0);
+    any = true;
   }
+  return any;
 }
 
 /* Adds a page to the chain; without guards. False: full. */
@@ -226,8 +236,6 @@ static bool is_link (struct rwlock *rw, struct wait *w, bool write) {
 static int go_in (struct rwlock *rw, thread_key me, bool write) {
   if (write) {
     store_release(&rw->writer, me);
-    if (tracing())
-      trace_hold(&rw->head, true);
     return CONC_OK;
   }
   struct reader *r = find(rw, 0);
@@ -237,22 +245,21 @@ static int go_in (struct rwlock *rw, thread_key me, bool write) {
   kill_order();
   store_release(&r->key, me);
   rw->readers++;
-  if (tracing())
-    trace_hold(&rw->head, true);
   return CONC_OK;
 }
 
 /* Under the guard: CONC_TIMEOUT is "not now". */
 static int take (struct rwlock *rw, thread_key me, struct wait_node *mine, bool write) {
-  clear_ended(rw);
+  bool ended = clear_ended(rw);
   if (!(write ? may_write(rw, mine) : may_read(rw, mine))) {
-    if (load_relaxed(&rw->abandoned))
+    if (ended)
       let_in(rw);
     return CONC_TIMEOUT;
   }
   int rc = go_in(rw, me, write);
-  if (rc == CONC_OK && load_relaxed(&rw->abandoned)) {
-    store_relaxed(&rw->abandoned, 0);
+  uint32_t by = load_relaxed(&rw->abandoned);
+  if (rc == CONC_OK && by != 0) {
+    store_relaxed(&rw->abandoned, write ? 0 : by & BY_WRITER);
     rc = CONC_ABANDONED;
   }
   return rc;
@@ -347,11 +354,8 @@ int rwlock_release (struct rwlock *rw) {
       rw->readers--;
     }
   }
-  if (rc == CONC_OK) {
+  if (rc == CONC_OK)
     let_in(rw);
-    if (tracing() && find(rw, me) == NULL)
-      trace_hold(&rw->head, false);
-  }
   check(rw);
   guard_unlock(&rw->guard);
   if (tracing() && rc == CONC_OK)

@@ -95,11 +95,15 @@ static void add_string (struct line *l, const char *s) {
   add(l, "\"");
 }
 
-static void begin_line (struct line *l, char phase, nanos at) {
+static void begin_line_of (struct line *l, char phase, uint64_t id, nanos at) {
   nanos ns = at > shared->base ? at - shared->base : 0;
   l->n = 0;
   add(l, ",{\"ph\":\"%c\",\"pid\":%d,\"tid\":%llu,\"ts\":%lld.%03d", phase, (int)getpid(),
-      (unsigned long long)load_relaxed(&self()->id), (long long)(ns / 1000), (int)(ns % 1000));
+      (unsigned long long)id, (long long)(ns / 1000), (int)(ns % 1000));
+}
+
+static void begin_line (struct line *l, char phase, nanos at) {
+  begin_line_of(l, phase, load_relaxed(&self()->id), at);
 }
 
 static void end_line (struct line *l, int fd) {
@@ -124,7 +128,8 @@ static int begin (void) {
   if (trace == 0 || shared == NULL)
     return -1;
   int fd = file_of(trace);
-  if (fd >= 0 && (told_trace != trace || told_id != load_relaxed(&me->id))) {
+  if (fd >= 0 && load_relaxed(&me->id) != 0
+      && (told_trace != trace || told_id != load_relaxed(&me->id))) {
     const char *name = me->name[0] != '\0' ? me->name : "main";
     told_trace = trace;
     told_id = load_relaxed(&me->id);
@@ -178,13 +183,16 @@ void trace_hold (struct block *b, bool held) {
   errno = saved;
 }
 
+/* A thread that ends its own life is nobody any more by then; a task that runs
+   in it, or in a pool's worker, is told as the thread's. */
 void trace_run (const char *kind, const char *name, uint64_t id, bool begins) {
   struct line l;
   char number[40];
   int saved = errno, fd = begin();
   if (fd >= 0) {
+    uint64_t who = load_relaxed(&self()->id);
     snprintf(number, sizeof number, "%s %llu", kind, (unsigned long long)id);
-    begin_line(&l, begins ? 'B' : 'E', sys_now());
+    begin_line_of(&l, begins ? 'B' : 'E', who != 0 ? who : id, sys_now());
     add(&l, ",\"cat\":\"%s\",\"name\":", kind);
     add_string(&l, name[0] != '\0' ? name : number);
     end_line(&l, fd);

@@ -13,8 +13,7 @@
 --   example   a program that runs after 'local conc = require "conc"'; the comments
 --             '--> text' say what it prints ('...' stands for anything)
 -- A section with class = "queue" (length: '#' works; index: types of key and value)
--- has the methods of that class; like = "queue"
--- in front of its own entries means: and all those of that class too.
+-- has the methods of that class; like = "queue": and all those of that class too.
 --
 -- Types: seconds is a number (fractions welcome); any is a value that can be sent.
 

@@ -14,6 +14,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,6 +188,55 @@ static lua_Integer add_items (lua_State *L, struct block **bundle, lua_Integer f
   return 0;
 }
 
+#define AT_ONCE  32              /* values on the stack together */
+
+static bool add_number (lua_State *L, int idx, int type, struct block *b) {
+  uint64_t bits;
+  if (type == BUNDLE_INTEGERS) {
+    if (!lua_isinteger(L, idx))
+      return false;
+    bits = (uint64_t)lua_tointeger(L, idx);
+  }
+  else {
+    if (lua_type(L, idx) != LUA_TNUMBER || lua_isinteger(L, idx))
+      return false;
+    lua_Number x = lua_tonumber(L, idx);
+    memcpy(&bits, &x, sizeof bits);
+  }
+  return bundle_add_number(b, bits);
+}
+
+/* The items first..last as numbers of one type, in hand; NULL: they are not, or
+   there is no room (then the other way finds out). */
+static struct block *numbers_of (lua_State *L, lua_Integer first, lua_Integer last) {
+  struct block *b = NULL;
+  int type = BUNDLE_ENTRIES;
+  lua_rawgeti(L, 3, first);
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    type = lua_isinteger(L, -1) ? BUNDLE_INTEGERS : BUNDLE_FLOATS;
+  lua_pop(L, 1);
+  if (type == BUNDLE_ENTRIES
+      || (b = bundle_new((size_t)(last - first + 1) * 8)) == NULL)
+    return NULL;
+  b->flags = (uint16_t)type;
+  luaL_checkstack(L, AT_ONCE, NULL);
+  for (lua_Integer i = first; i <= last; i += AT_ONCE) {
+    int n = (int)(last - i + 1 < AT_ONCE ? last - i + 1 : AT_ONCE);
+    int top = lua_gettop(L);
+    bool fits = true;
+    for (int k = 0; k < n; k++)
+      lua_rawgeti(L, 3, i + k);
+    for (int k = 1; k <= n && fits; k++)
+      fits = add_number(L, top + k, type, b);
+    lua_settop(L, top);
+    if (!fits) {
+      block_destroy(b);
+      return NULL;
+    }
+  }
+  return b;
+}
+
 /*
 ** core._chunk(pool, f, list, first, last, spread, stop_at_error, timeout)
 **   -> future | nil, index, error: that item cannot be sent
@@ -200,13 +250,14 @@ static int core_chunk (lua_State *L) {
   lua_settop(L, 8);
   struct handle *h = bind_newhandle(L, KIND_FUTURE);
   codec_encode(L, 2, 1, CODEC_RUN, "argument", 1, &p);
-  struct block *call = bundle_new(p.length + 64 + (size_t)(last - first + 1) * 24);
+  struct block *call = bundle_new(p.length + 64);
   if (call == NULL || !bundle_add(&call, NULL, &p, ENTRY_VALUE)) {
     parcel_drop(&p);
     if (call != NULL) block_destroy(call);
     bind_full(L);
   }
-  lua_Integer bad = add_items(L, &call, first, last, spread, &full);
+  struct block *numbers = spread ? NULL : numbers_of(L, first, last);
+  lua_Integer bad = numbers != NULL ? 0 : add_items(L, &call, first, last, spread, &full);
   if (bad != 0) {
     block_destroy(call);
     lua_pushnil(L);
@@ -214,10 +265,11 @@ static int core_chunk (lua_State *L) {
     lua_rotate(L, -3, 2);
     return 3;
   }
-  struct block *items = full ? NULL : bundle_new((size_t)(last - first + 1) * 24);
+  struct block *items = full ? NULL : bundle_new((size_t)(last - first + 1) * 8);
   struct block *b = items != NULL ? task_new(KIND_FUTURE, NULL) : NULL;
   if (b == NULL) {
     if (items != NULL) block_destroy(items);
+    if (numbers != NULL) block_destroy(numbers);
     block_destroy(call);
     bind_full(L);
   }
@@ -230,9 +282,28 @@ static int core_chunk (lua_State *L) {
   store_relaxed(&t->timeout, timeout > 0 ? (int64_t)(timeout * 1e9) : 0);
   task_keep(t, &t->call, call);
   task_keep(t, &t->items, items);
+  if (numbers != NULL)
+    task_keep(t, &t->numbers, numbers);
   block_ref(&t->pool, &c->head);
   bind_own(L, h, b);
   return give(L, c, t);
+}
+
+/* The numbers of b to results[base + 1 ...]; how many. */
+static lua_Integer take_numbers (lua_State *L, struct block *b, lua_Integer base) {
+  lua_Integer n = (lua_Integer)bundle_count(b);
+  for (lua_Integer i = 0; i < n; i++) {
+    uint64_t bits = bundle_numbers(b)[i];
+    if (b->flags == BUNDLE_INTEGERS)
+      lua_pushinteger(L, (lua_Integer)bits);
+    else {
+      lua_Number x;
+      memcpy(&x, &bits, sizeof x);
+      lua_pushnumber(L, x);
+    }
+    lua_rawseti(L, 3, base + 1 + i);
+  }
+  return n;
 }
 
 /*
@@ -248,9 +319,14 @@ static int core_results (lua_State *L) {
   struct entry *e;
   bool collect = lua_istable(L, 4);
   lua_settop(L, 4);
-  if (load_relaxed(&t->items) == NULL)
+  struct block *items = load_acquire(&t->items);
+  if (items == NULL)
     return 0;
-  while ((e = bundle_next(load_relaxed(&t->items), &at)) != NULL && bad == 0) {
+  if (items->flags != BUNDLE_ENTRIES) {
+    lua_pushinteger(L, take_numbers(L, items, base));
+    return 1;
+  }
+  while ((e = bundle_next(items, &at)) != NULL && bad == 0) {
     size_t length;
     struct block *_Atomic const *refs;
     uint32_t nrefs;
@@ -288,6 +364,13 @@ static int core_elapsed (lua_State *L) {
   struct task *t = task_of(bind_check(L, 1, KIND_FUTURE));
   int64_t begun = load_relaxed(&t->begun), ended = load_relaxed(&t->finished);
   lua_pushnumber(L, begun > 0 && ended > begun ? (double)(ended - begun) / 1e9 : 0);
+  return 1;
+}
+
+/* core._list(n) -> {}, with room for n elements and a field */
+static int core_list (lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  lua_createtable(L, n > 0 && n < INT_MAX ? (int)n : 0, 1);
   return 1;
 }
 
@@ -452,6 +535,7 @@ static const luaL_Reg functions[] = {
   { "_chunk", core_chunk },
   { "_elapsed", core_elapsed },
   { "_fate", core_fate },
+  { "_list", core_list },
   { "_pool", core_pool },
   { "_results", core_results },
   { "_retries", core_retries },

@@ -18,6 +18,7 @@ struct block *bundle_new (size_t room) {
   if (b == NULL)
     return NULL;
   store_relaxed(&bundle_of(b)->filled, 0);
+  b->flags = BUNDLE_ENTRIES;
   block_ready(b, KIND_BUNDLE);
   return b;
 }
@@ -50,6 +51,18 @@ static bool grow (struct block **b, const struct bundle_place *in, size_t need) 
   arena_free(*b);
   *b = more;
   return true;
+}
+
+void bundle_swap (struct block *b, const struct bundle_place *in) {
+  guard_lock(in->guard);
+  struct block *old = load_relaxed(in->place);
+  arena_hold(old);
+  kill_order();
+  store_release(in->place, b);
+  kill_order();
+  arena_settle(b);
+  guard_unlock(in->guard);
+  arena_free(old);
 }
 
 /* Room for an entry of 'length' bytes at the end: where it goes; NULL: none. */
@@ -112,6 +125,8 @@ bool bundle_add (struct block **b, const struct bundle_place *in,
 
 struct entry *bundle_next (struct block *b, size_t *at) {
   struct bundle *from = bundle_of(b);
+  if (b->flags != BUNDLE_ENTRIES)
+    return NULL;
   if (*at >= BUNDLE_SIZE(load_acquire(&from->filled)))
     return NULL;
   struct entry *e = (struct entry *)(void *)(from->bytes + *at);

@@ -16,6 +16,10 @@
 
 enum entry_mark { ENTRY_VALUE = 0, ENTRY_ERROR = 1 };
 
+/* head.flags: what the bytes are. Numbers of one type need no entries: 8 bytes
+   each, which makes a map over a million of them as cheap as the loop. */
+enum bundle_form { BUNDLE_ENTRIES = 0, BUNDLE_INTEGERS, BUNDLE_FLOATS };
+
 struct bundle {
   struct block head;               /* KIND_BUNDLE */
   _Atomic uint64_t filled;         /* bytes << 24 | entries: one store */
@@ -44,11 +48,34 @@ bool bundle_add (struct block **b, const struct bundle_place *in,
 /* The same with a message in hand, which becomes the bundle's. */
 bool bundle_add_message (struct block **b, const struct bundle_place *in,
                          struct block *message, enum entry_mark mark);
+/* The bundle in 'in' gives way to b, which is in hand; it is freed: its messages,
+   had it any, are b's already. */
+void bundle_swap (struct block *b, const struct bundle_place *in);
 /* The entries one after the other: *at begins at 0. NULL: no more. */
 struct entry *bundle_next (struct block *b, size_t *at);
 /* The bytes and references of an entry, wherever they are. */
 const char *entry_bytes (struct entry *e, size_t *length,
                          struct block *_Atomic const **refs, uint32_t *nrefs);
+/*
+** The numbers of a bundle of that form; adding one (its bits) there. False: no
+** room; nothing was added.
+*/
+static inline uint64_t *bundle_numbers (struct block *b) {
+  return (uint64_t *)(void *)((struct bundle *)(void *)b)->bytes;
+}
+static inline uint32_t bundle_count (struct block *b) {
+  return BUNDLE_COUNT(load_acquire(&((struct bundle *)(void *)b)->filled));
+}
+static inline bool bundle_add_number (struct block *b, uint64_t bits) {
+  struct bundle *to = (struct bundle *)(void *)b;
+  uint64_t filled = load_relaxed(&to->filled);
+  size_t used = BUNDLE_SIZE(filled);
+  if (unlikely(sizeof(struct bundle) + used + 8 > b->size))
+    return false;
+  bundle_numbers(b)[used / 8] = bits;
+  store_release(&to->filled, (uint64_t)(used + 8) << 24 | (BUNDLE_COUNT(filled) + 1));
+  return true;
+}
 /* Is 'message' in an entry that counts? */
 bool bundle_has (struct block *b, struct block *message);
 void bundle_open (void);

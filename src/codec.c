@@ -376,3 +376,17 @@ void codec_open (const struct codec_objects *objects) {
   }
   codec_objects = objects;
 }
+
+/* {=== for maps ===} */
+
+/* As put_code, put_upvalue and step_function write it. */
+bool codec_is_bare_function (const char *bytes, size_t length) {
+  const unsigned char *b = (const unsigned char *)bytes;
+  if (length < 9 || b[0] != 1 || b[1] != T_FUNCTION || b[2] != 0
+      || length != 9u + b[7] || b[length - 1] != T_END)
+    return false;
+  for (size_t i = 0; i < b[7]; i++)
+    if (b[8 + i] != T_ENV)
+      return false;
+  return true;
+}

@@ -72,4 +72,8 @@ bool codec_encode_setting (lua_State *L, struct parcel *out);
 /* In the new state, before anything else; may raise. */
 void codec_apply_setting (lua_State *L, struct block *message);
 
+/* Do these bytes hold one function with nothing of its own: no upvalue but the
+   globals, and no global sent along? Then one decoded copy serves many calls. */
+bool codec_is_bare_function (const char *bytes, size_t length);
+
 #endif

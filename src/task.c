@@ -34,8 +34,8 @@ struct block *task_new (enum kind kind, const char *name) {
 
 static void task_destroy (struct block *b) {
   struct task *t = task_of(b);
-  struct block *_Atomic *owned[] = { &t->call, &t->outcome, &t->items };
-  for (int i = 0; i < 3; i++) {
+  struct block *_Atomic *owned[] = { &t->call, &t->outcome, &t->items, &t->numbers };
+  for (int i = 0; i < 4; i++) {
     struct block *m = task_take(t, owned[i]);
     if (m != NULL)
       block_destroy(m);
@@ -56,12 +56,14 @@ static void task_repair (struct guard *g, struct thread_record *dead) {
     arena_settle_dead(dead, load_relaxed(&t->items));
   if (load_relaxed(&t->call) != NULL)
     arena_settle_dead(dead, load_relaxed(&t->call));
+  if (load_relaxed(&t->numbers) != NULL)
+    arena_settle_dead(dead, load_relaxed(&t->numbers));
 }
 
 static bool task_owns (struct block *container, struct block *b) {
   struct task *t = task_of(container);
   return load_relaxed(&t->call) == b || load_relaxed(&t->outcome) == b
-      || load_relaxed(&t->items) == b;
+      || load_relaxed(&t->items) == b || load_relaxed(&t->numbers) == b;
 }
 
 void task_keep (struct task *t, struct block *_Atomic *place, struct block *b) {

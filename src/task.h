@@ -52,6 +52,8 @@ struct task {
   struct block *_Atomic outcome;   /* message: results, or error and traceback; owned */
   struct block *_Atomic items;     /* bundle: the results of a chunk so far; owned,
                                       written by the runner alone */
+  struct block *_Atomic numbers;   /* bundle: the arguments of a chunk that are
+                                      numbers of one type; owned; NULL */
   struct block *_Atomic pool;      /* its crew (pool.h), counted; NULL: none */
   struct block *_Atomic next;      /* the run queue's; guarded by the crew */
   struct block *_Atomic self;      /* the run queue's count; guarded by the crew */

@@ -33,90 +33,209 @@ static void stamp (struct pool_worker *w) {
     store_release(&w->begun, sys_now());
 }
 
-struct item {
-  struct entry *function, *args;
+/*
+** A chunk. All its items run under one protected call; when one raises, its
+** error is noted and the rest is begun anew. A function with something of its
+** own (upvalues, globals that came along) is decoded anew for each item: none
+** sees what another did to it.
+*/
+struct chunk {
+  struct pool_worker *w;
+  struct task *t;
+  struct block *items;           /* results */
+  struct entry *function;
+  bool bare;                     /* one copy of the function serves all */
+  struct block *numbers;         /* arguments that are numbers of one type; NULL */
+  size_t at;                     /* in the bundle of arguments */
+  uint32_t next;                 /* the item that runs, or is to run next */
+  bool full;                     /* shared memory is */
 };
 
-/* Decodes function and arguments anew for each item: none sees what another
-   did to an upvalue or a table. Leaves the first result. */
-static int run_item (lua_State *L) {
-  struct item *item = (struct item *)lua_touserdata(L, 1);
-  struct entry *const parts[] = { item->function, item->args };
-  lua_settop(L, 0);
-  for (int i = 0; i < 2; i++) {
-    size_t length;
-    struct block *_Atomic const *refs;
-    uint32_t nrefs;
-    const char *bytes = entry_bytes(parts[i], &length, &refs, &nrefs);
-    codec_decode(L, bytes, length, refs, nrefs, i == 0 ? CODEC_RUN : 0);
-  }
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
+static void decode_entry (lua_State *L, struct entry *e, unsigned flags) {
+  size_t length;
+  struct block *_Atomic const *refs;
+  uint32_t nrefs;
+  const char *bytes = entry_bytes(e, &length, &refs, &nrefs);
+  codec_decode(L, bytes, length, refs, nrefs, flags);
 }
 
-static bool add_value (struct block **items, const struct bundle_place *in,
-                       struct parcel *p) {
-  bool kept = bundle_add(items, in, p, ENTRY_VALUE);
-  if (!kept)
-    parcel_drop(p);
-  return kept;
-}
-
-/* Adds what is on the top as the next result. False: no room. */
-static bool keep_result (lua_State *L, struct task *t, struct block **items, bool good) {
-  const struct bundle_place in = { &t->items, &t->guard };
+/* Results that are not all numbers of one type: the entries they would have been. */
+static bool to_entries (lua_State *L, struct chunk *k) {
+  const struct bundle_place in = { &k->t->items, &k->t->guard };
+  uint32_t n = bundle_count(k->items);
+  struct block *b = bundle_new((size_t)k->t->nitems * 24);
   struct parcel p;
-  struct outcome o;
-  bool kept;
-  if (good && codec_try_encode(L, lua_gettop(L), 1, 0, "result", 1, &p) == LUA_OK)
-    kept = add_value(items, &in, &p);
-  else {
-    good = false;
-    call_error(L, &o);
-    lua_pushnil(L);
-    if (o.state == TASK_CANCELLED || o.message == NULL)
-      return false;
-    kept = bundle_add_message(items, &in, o.message, ENTRY_ERROR);
-    if (!kept)
-      message_drop(o.message);
+  for (uint32_t i = 0; b != NULL && i < n; i++) {
+    uint64_t bits = bundle_numbers(k->items)[i];
+    if (k->items->flags == BUNDLE_INTEGERS)
+      lua_pushinteger(L, (lua_Integer)bits);
+    else {
+      lua_Number x;
+      memcpy(&x, &bits, sizeof x);
+      lua_pushnumber(L, x);
+    }
+    bool good = codec_try_encode(L, lua_gettop(L), 1, 0, "result", 1, &p) == LUA_OK;
+    lua_pop(L, 1);
+    if (!good || !bundle_add(&b, NULL, &p, ENTRY_VALUE)) {
+      block_destroy(b);
+      b = NULL;
+    }
   }
-  if (kept)
-    add_relaxed(good ? &t->ngood : &t->nfailed, 1);
-  return kept;
+  if (b == NULL)
+    return false;
+  bundle_swap(b, &in);
+  k->items = b;
+  return true;
 }
 
-static bool one_item (lua_State *L, struct pool_worker *w, struct task *t,
-                      struct item *item, struct block **items) {
+/* Keeps a result that is a number of the bundle's type; the first says which. */
+static bool keep_number (lua_State *L, struct chunk *k) {
+  struct block *b = k->items;
+  uint64_t bits;
+  if (b->flags == BUNDLE_ENTRIES && bundle_count(b) > 0)
+    return false;
+  if (lua_isinteger(L, -1)) {
+    if (b->flags == BUNDLE_FLOATS) return false;
+    b->flags = BUNDLE_INTEGERS;
+    bits = (uint64_t)lua_tointeger(L, -1);
+  }
+  else if (lua_type(L, -1) == LUA_TNUMBER) {
+    lua_Number x = lua_tonumber(L, -1);
+    if (b->flags == BUNDLE_INTEGERS) return false;
+    b->flags = BUNDLE_FLOATS;
+    memcpy(&bits, &x, sizeof bits);
+  }
+  else
+    return false;
+  return bundle_add_number(b, bits);
+}
+
+/* Keeps the result on the top. False: it cannot be sent (the error is on the
+   top), or there is no room. */
+static bool keep_value (lua_State *L, struct chunk *k) {
+  const struct bundle_place in = { &k->t->items, &k->t->guard };
+  struct parcel p;
+  if (keep_number(L, k))
+    return true;
+  if (k->items->flags != BUNDLE_ENTRIES && !to_entries(L, k)) {
+    k->full = true;
+    return false;
+  }
+  if (codec_try_encode(L, lua_gettop(L), 1, 0, "result", 1, &p) != LUA_OK)
+    return false;
+  if (bundle_add(&k->items, &in, &p, ENTRY_VALUE))
+    return true;
+  parcel_drop(&p);
+  k->full = true;
+  return false;
+}
+
+/* The error on the top is the item's. False: cancelled, or no room. */
+static bool keep_error (lua_State *L, struct chunk *k) {
+  const struct bundle_place in = { &k->t->items, &k->t->guard };
+  struct outcome o;
+  if (k->items->flags != BUNDLE_ENTRIES && !to_entries(L, k)) {
+    k->full = true;
+    return false;
+  }
+  call_error(L, &o);
+  lua_pushnil(L);
+  if (o.state == TASK_CANCELLED)
+    return false;
+  k->full = o.message == NULL;
+  if (!k->full && !bundle_add_message(&k->items, &in, o.message, ENTRY_ERROR)) {
+    message_drop(o.message);
+    k->full = true;
+  }
+  return !k->full;
+}
+
+/* Pushes the arguments of the next item. False: there is none. */
+static bool push_item (lua_State *L, struct chunk *k) {
+  if (k->numbers == NULL) {
+    struct entry *e = bundle_next(load_relaxed(&k->t->call), &k->at);
+    if (e != NULL)
+      decode_entry(L, e, 0);
+    return e != NULL;
+  }
+  if (k->next >= bundle_count(k->numbers))
+    return false;
+  uint64_t bits = bundle_numbers(k->numbers)[k->next];
+  if (k->numbers->flags == BUNDLE_INTEGERS)
+    lua_pushinteger(L, (lua_Integer)bits);
+  else {
+    lua_Number x;
+    memcpy(&x, &bits, sizeof x);
+    lua_pushnumber(L, x);
+  }
+  return true;
+}
+
+/* Runs items until there are no more, or one raises: then k->next says which. */
+static int run_items (lua_State *L) {
+  struct chunk *k = (struct chunk *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  if (k->bare)
+    decode_entry(L, k->function, CODEC_RUN);
   int base = lua_gettop(L);
-  lua_pushcfunction(L, call_on_error);
-  lua_pushcfunction(L, run_item);
-  lua_pushlightuserdata(L, item);
-  stamp(w);
-  int status = lua_pcall(L, 1, 1, base + 1);
-  bool kept = keep_result(L, t, items, status == LUA_OK);
-  lua_settop(L, base);
-  return kept && (status == LUA_OK || !(load_relaxed(&t->flags) & TASK_FIRST));
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  while (!task_has_ended(task_state(k->t))) {
+    if (load_relaxed(&k->w->limit) > 0)
+      store_release(&k->w->begun, sys_now());
+    if (k->bare)
+      lua_pushvalue(L, 1);
+    else
+      decode_entry(L, k->function, CODEC_RUN);
+    if (!push_item(L, k))
+      break;
+    lua_call(L, lua_gettop(L) - base - 1, 1);
+    if (!keep_value(L, k)) {
+      if (k->full)
+        break;
+      return lua_error(L);
+    }
+    store_relaxed(&k->t->ngood, load_relaxed(&k->t->ngood) + 1);
+    k->next++;
+    lua_settop(L, base);
+  }
+  return 0;
 }
 
-/* The items one after the other; each result counts as soon as it is there. */
+/* Each result counts as soon as it is there. */
+static void run_all (lua_State *L, struct chunk *k) {
+  int base = lua_gettop(L);
+  bool more = true;
+  while (more) {
+    lua_pushcfunction(L, call_on_error);
+    lua_pushcfunction(L, run_items);
+    lua_pushlightuserdata(L, k);
+    more = lua_pcall(L, 1, 0, base + 1) != LUA_OK && keep_error(L, k)
+        && !(load_relaxed(&k->t->flags) & TASK_FIRST);
+    if (more || bundle_count(k->items) > k->next) {  /* an error was kept */
+      store_relaxed(&k->t->nfailed, load_relaxed(&k->t->nfailed) + 1);
+      k->next++;
+    }
+    lua_settop(L, base);
+  }
+}
+
 static void run_chunk (lua_State *L, struct pool_worker *w, struct task *t) {
-  struct block *call = load_relaxed(&t->call), *items = load_relaxed(&t->items);
-  struct item item;
+  struct chunk k = { .w = w, .t = t, .items = load_relaxed(&t->items) };
   struct poke before;
-  size_t at = 0;
-  item.function = bundle_next(call, &at);
+  size_t length;
+  struct block *_Atomic const *refs;
+  uint32_t nrefs;
+  k.function = bundle_next(load_relaxed(&t->call), &k.at);
+  const char *bytes = entry_bytes(k.function, &length, &refs, &nrefs);
+  k.bare = codec_is_bare_function(bytes, length);
+  k.numbers = load_relaxed(&t->numbers);
   lua_checkstack(L, LUA_MINSTACK);
   poke_enter(L, &before);
-  while ((item.args = bundle_next(call, &at)) != NULL
-         && !task_has_ended(task_state(t)))
-    if (!one_item(L, w, t, &item, &items))
-      break;
+  run_all(L, &k);
   poke_leave(&before);
-  bool all = BUNDLE_COUNT(load_relaxed(&((struct bundle *)(void *)items)->filled)) > 0;
   bool stopped = (load_relaxed(&t->flags) & TASK_STOPPED) != 0;
   store_relaxed(&t->finished, sys_now());
-  task_finish(t, stopped ? TASK_CANCELLED : all || t->nitems == 0 ? TASK_DONE : TASK_FAILED,
-              NULL);
+  task_finish(t, stopped ? TASK_CANCELLED : k.full ? TASK_FAILED : TASK_DONE, NULL);
 }
 
 static void run_task (lua_State *L, struct crew *c, struct task *t) {

@@ -378,8 +378,21 @@ void process_born_child (struct process_record *p) {
   self();
 }
 
+/* Has another thread of p a record? It may be in a line, or hold something. */
+static bool has_others (struct process_record *p, struct thread_record *me) {
+  uint32_t top = load_relaxed(&root->thread_top);
+  for (uint32_t i = 0; i < top; i++)
+    if (load_acquire(&root->threads[i].owner) == p->index + 1
+        && &root->threads[i] != me)
+      return true;
+  return false;
+}
+
+/* With other threads there, all is left to who buries us. */
 void process_leave (void) {
   struct process_record *p = mine;
+  if (has_others(p, record_mine))
+    return;
   drop_handles(p);
   record_detach();
   free_process(p);

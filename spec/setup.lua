@@ -7,12 +7,6 @@
 -- its present meaning in the environment that busted had made.
 local busted = require "busted"
 
-local words = {
-  "describe", "context", "insulate", "expose", "it", "spec", "test", "pending", "finally",
-  "before_each", "after_each", "setup", "teardown", "strict_setup", "strict_teardown",
-  "lazy_setup", "lazy_teardown", "randomize",
-}
-
 local function upvalue_index(f, wanted)
   local i = 0
   repeat
@@ -26,12 +20,10 @@ busted.subscribe({ "file", "start" }, function (file)
   local chunk = getmetatable(file.run).__call
   local index, env = upvalue_index(chunk, "_ENV")
   if index then
-    for _, word in ipairs(words) do
-      _G[word] = function (...) return env[word](...) end
-    end
-    for _, name in ipairs { "spy", "mock", "stub", "match" } do
-      _G[name] = env[name]
-    end
+    local words = require "spec.words"
+    words(env)
+    for word, f in pairs(words) do _G[word] = f end
+    for _, name in ipairs { "spy", "mock", "stub", "match" } do _G[name] = env[name] end
     _G.assert = require "spec.assert"
     debug.upvaluejoin(chunk, index, function () return _ENV end, 1)
   end

@@ -85,6 +85,7 @@ static void thread_run (void *arg) {
     run_in_state(t, &o);
     life_retire(s.life);
     call_become(NULL);
+    record_renew();  /* what it still holds is abandoned before anybody can join */
     call_finish(t, &o);
   }
   else
@@ -202,6 +203,7 @@ static void become_main (lua_State *L) {
   t->process = here->index;
   t->process_generation = load_relaxed(&here->generation);
   store_relaxed(&t->pid, load_relaxed(&here->pid));
+  task_flag(t, TASK_MAIN);
   task_claim(t);
   call_become(t);
   roster_add(b);

@@ -51,14 +51,14 @@ static void finish_dead (void) {
   }
 }
 
-/* Found by a waiter. Of a process whose parent lives, that one's keeper tells;
-   a thread whose process lives has ended like a thread of the host's. */
+/* Found by a waiter. Of a process whose parent lives, that one's keeper tells; a
+   thread of ours tells by itself, but not one of the host's. */
 static void look_after (struct task *t) {
   if (t->head.kind != KIND_THREAD && t->head.kind != KIND_PROCESS)
     return;
   if (roster_orphaned(t))
     died(t);
-  else if (t->head.kind == KIND_THREAD && record_ended(load_relaxed(&t->runner)))
+  else if ((load_relaxed(&t->flags) & TASK_MAIN) && record_ended(load_relaxed(&t->runner)))
     task_finish(t, TASK_DONE, NULL);
 }
 

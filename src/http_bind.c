@@ -869,15 +869,15 @@ static const char *plain_host (const char *url, size_t len, const char **host, i
    or if there is a blank or a control character in it */
 static int f_origin (lua_State *L) {
   size_t len;
-  int tls, digits = 0;
+  int tls, digits = 0, port = 0;
   const char *url = luaL_checklstring(L, 1, &len), *host;
   const char *end = plain_host(url, len, &host, &tls), *stop = end;
   if (end == NULL)
     return 0;
   if (*stop == ':')
-    for (stop++; *stop >= '0' && *stop <= '9'; stop++)
-      digits++;
-  if ((*stop != '\0' && *stop != '/') || (*end == ':' && (digits == 0 || digits > 4)))
+    for (stop++; *stop >= '0' && *stop <= '9' && digits < 6; stop++, digits++)
+      port = 10 * port + (*stop - '0');
+  if ((*stop != '\0' && *stop != '/') || port > 65535 || (*end == ':' && digits == 0))
     return 0;
   for (const char *p = stop; *p != '\0'; p++)
     if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '@')

@@ -23,10 +23,11 @@
 **       newcomer may overtake a first who has waited less than RWLOCK_PATIENCE.
 **   R6  Who leaves, the lock or the line, rings those whom that lets in.
 ** Owner death. A key names a life. Slots and writer of those that have ended are
-** cleared by who comes next, and 'abandoned' is set before: the next who gets
-** the lock is told, and clears it when he has it. (Killed between, he held it
-** himself and is found so.) Each operation commits with one store: 'writer', or
-** a slot's key.
+** cleared by who comes next, and 'abandoned' is set before. Who gets the lock is
+** told, and clears that when he has it. (Killed between, he held it himself and
+** is found so.) What a dead writer left half done only a writer can mend: so
+** until one has had the lock every reader is told.
+** Each operation commits with one store: 'writer', or a slot's key.
 ** A page is a counted block whose only place is the chain.
 */
 #ifndef CONC_RWLOCK_H
@@ -57,7 +58,7 @@ struct rwlock {
   struct gate line;
   _Atomic thread_key writer;
   uint32_t readers;
-  _Atomic uint32_t abandoned;      /* to be told to the next who gets it */
+  _Atomic uint32_t abandoned;      /* by a reader, a writer: to be told */
   uint32_t look_from;              /* the reader to begin with, next time */
   struct block *_Atomic pages;     /* struct reader_page; NULL: none yet */
   struct reader slots[READERS_INSIDE];

@@ -114,6 +114,7 @@ static inline pthread_t start_thread (void (*f) (int), int i) {
   chance(2);
   *start = (struct kit_start){ f, i, kit_seed };
   store_release(&scene->key[i], 0);
+  store_relaxed(&scene->result[i], 0);
   if (pthread_create(&t, NULL, kit_body, start) != 0) exit(1);
   while (load_acquire(&scene->key[i]) == 0) pause_us(50);
   return t;
@@ -128,6 +129,7 @@ static inline void join_thread (pthread_t t) {
 static inline pid_t start_child (void (*f) (int), int i) {
   struct process_record *p = process_embryo(false);
   store_release(&scene->key[i], 0);
+  store_relaxed(&scene->result[i], 0);
   fflush(stdout);
   pid_t parent = getpid(), pid = fork();
   if (pid == 0) {

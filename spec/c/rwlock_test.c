@@ -206,7 +206,11 @@ static void test_abandoned (void) {
   join_thread(r);
   ok(load_relaxed(&scene->result[2]) == CONC_ABANDONED + 1, "a reader finds that the writer died");
   reap_child(p);
-  ok(rwlock_acquire_read(rw(), DEADLINE_NOW) == CONC_OK, "told once");
+  ok(rwlock_acquire_read(rw(), DEADLINE_NOW) == CONC_ABANDONED, "and the next too");
+  rwlock_release(rw());
+  ok(rwlock_acquire_write(rw(), DEADLINE_NOW) == CONC_ABANDONED, "until one may write");
+  rwlock_release(rw());
+  ok(rwlock_acquire_read(rw(), DEADLINE_NOW) == CONC_OK, "then no more");
   p = start_child(write_and_note, 3);
   eventually(waits(3));
   kill_child(p);

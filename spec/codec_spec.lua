@@ -564,3 +564,86 @@ describe("random graphs", function ()
     end
   end)
 end)
+
+describe("lack of memory", function ()
+  local starve = assert(package.loadlib(helper.build .. "/spec/starve.so", "luaopen_starve"))()
+
+  -- f fails for every n-th allocation that is refused, until it needs no more.
+  local function every(f, check)
+    local before = core._arena().live
+    for n = 1, 5000 do
+      local r = table.pack(starve(n, f))
+      if not r[1] then
+        assert.is_true(r[2])
+        return n
+      end
+      if not r[2] then assert.matches("memory", tostring(r[3])) end
+      r = nil
+      if n % 20 == 0 then
+        core._forget()
+        collectgarbage()
+        collectgarbage()
+        assert.is_true(core._arena().live <= before)
+      end
+      if check then check() end
+    end
+    error("it never had enough")
+  end
+
+  local count = 0
+  local value = setmetatable({ 1, "x", { { ("long"):rep(20) } }, function () count = count + 1
+    return count, codec_memory end, string.format, 1.5 }, { __index = { y = 1 } })
+  value.self = value
+  for i = 1, 40 do value[{ key = i }] = { i, tostring(i) } end
+
+  it("of Lua, at any point of encoding", function ()
+    codec_memory = { "global" }
+    local s
+    every(function () s = conc.encode(value, string, ("x"):rep(1000)) end)
+    codec_memory = nil
+    assert.is_nil(graph.difference(value, (conc.decode(s, { trusted = true }))))
+    codec_memory = nil
+  end)
+
+  it("of Lua, at any point of decoding", function ()
+    local s = conc.encode(value, print)
+    local r
+    every(function () r = conc.decode(s, { trusted = true }) end)
+    assert.is_nil(graph.difference(value, r))
+  end)
+
+  it("of Lua, on the way through a queue", function ()
+    local q = conc.queue()
+    local big = { value, ("x"):rep(100000), q }
+    every(function () q:put(big) end)
+    while not q:empty() do q:get() end
+    q:put(big)
+    assert.is_nil(graph.difference(value, q:get()[1]))
+    every(function () q:put(big) q:get() end)
+  end)
+
+  it("in the arena, at any point", function ()
+    local q = conc.queue()
+    q:put(value)
+    q:get()
+    local failed, big = 0, { ("x"):rep(300000), value, q, ("y"):rep(300000) }
+    for n = 1, 12 do
+      core._forget()
+      collectgarbage()
+      collectgarbage()
+      core._fail(n)
+      local ok, message = pcall(q.put, q, big)
+      core._fail(0)
+      if ok then   -- it was not needed, or something smaller did
+        assert.is_nil(graph.difference(big, q:get()))
+      else
+        assert.matches("shared memory is full", message)
+        assert.are.equal(0, #q)
+        failed = failed + 1
+      end
+    end
+    assert.is_true(failed > 1 and failed < 12)
+    q:put(big)
+    assert.is_nil(graph.difference(big, q:get()))
+  end)
+end)

@@ -342,15 +342,170 @@ static void own_functions (lua_State *L) {
   }
 }
 
+/* {=== conc, loaded ahead ===} */
+
+/*
+** Most functions that are sent mention conc, and to load it takes longer than the
+** rest of a thread's life. So it is loaded while the state is made, found by the
+** paths of the first main state, and put away: package.loaded has the standard
+** library alone. 'require' finds it there where the paths are still the same.
+*/
+static char *ahead_path, *ahead_cpath;      /* constant after init; NULL: unknown */
+static const char ahead_key = 'a';
+
+static void note_paths (lua_State *L) {
+  if (ahead_path != NULL || lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE)
+    return;
+  lua_getfield(L, -1, "path");
+  lua_getfield(L, -2, "cpath");
+  if (lua_isstring(L, -1) && lua_isstring(L, -2)) {
+    ahead_path = strdup(lua_tostring(L, -2));
+    ahead_cpath = strdup(lua_tostring(L, -1));
+  }
+  lua_pop(L, 3);
+}
+
+static bool same_field (lua_State *L, const char *name, const char *value) {
+  lua_getfield(L, -1, name);
+  const char *its = lua_tostring(L, -1);
+  bool same = its != NULL && value != NULL && strcmp(its, value) == 0;
+  lua_pop(L, 1);
+  return same;
+}
+
+/* Are the paths those that it was loaded by? */
+static bool same_paths (lua_State *L) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  bool same = lua_istable(L, -1) && same_field(L, "path", ahead_path)
+           && same_field(L, "cpath", ahead_cpath);
+  lua_pop(L, 1);
+  return same;
+}
+
+/* Puts all that was loaded ahead into package.loaded; gives the module 'name'. */
+static int ahead_loader (lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ahead_key);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    if (lua_rawget(L, -5) == LUA_TNIL) {
+      lua_pushvalue(L, -3);
+      lua_pushvalue(L, -3);
+      lua_rawset(L, -7);
+    }
+    lua_pop(L, 2);
+  }
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+/* In place of package.searchers[1], and like it but for that. */
+static int ahead_searcher (lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getfield(L, -1, name) != LUA_TNIL) {
+    lua_pushliteral(L, ":preload:");
+    return 2;
+  }
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ahead_key) == LUA_TTABLE
+      && lua_getfield(L, -1, name) != LUA_TNIL && same_paths(L)) {
+    lua_pushcfunction(L, ahead_loader);
+    lua_pushliteral(L, ":conc:");
+    return 2;
+  }
+  lua_pushfstring(L, "no field package.preload['%s']", name);
+  return 1;
+}
+
+static void put_searcher (lua_State *L) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "searchers");
+  lua_pushcfunction(L, ahead_searcher);
+  lua_rawseti(L, -2, 1);
+  lua_pop(L, 2);
+}
+
+static int require_conc (lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc");
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* What package.loaded has that it had not before, a copy of which is at 'old',
+   goes away from there and into the table at the top. */
+static void put_away (lua_State *L, int old) {
+  int to = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    if (lua_rawget(L, old) == LUA_TNIL) {
+      lua_pushvalue(L, -3);
+      lua_pushvalue(L, -3);
+      lua_rawset(L, to);
+      lua_pushvalue(L, -3);
+      lua_pushnil(L);
+      lua_rawset(L, to + 1);
+    }
+    lua_pop(L, 2);
+  }
+  lua_settop(L, to);
+}
+
+static void copy_loaded (lua_State *L) {
+  lua_newtable(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+}
+
+static void swap_paths (lua_State *L, const char *path, const char *cpath) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_pushstring(L, path);
+  lua_setfield(L, -2, "path");
+  lua_pushstring(L, cpath);
+  lua_setfield(L, -2, "cpath");
+  lua_pop(L, 1);
+}
+
+static void load_ahead (lua_State *L) {
+  if (ahead_path == NULL)
+    return;
+  lua_settop(L, 0);
+  copy_loaded(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "path");
+  lua_getfield(L, -2, "cpath");
+  swap_paths(L, ahead_path, ahead_cpath);
+  lua_pushcfunction(L, require_conc);
+  bool loaded = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  swap_paths(L, lua_tostring(L, 3), lua_tostring(L, 4));
+  lua_newtable(L);
+  put_away(L, 1);
+  if (loaded)
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ahead_key);
+  lua_settop(L, 0);
+}
+
 /* A fresh state, before its image is taken. */
 static int make_state (lua_State *L) {
   luaL_openlibs(L);
   state_furnish(L);
   lua_pushcfunction(L, core_print);
   lua_setglobal(L, "print");
+  put_searcher(L);
   codec_open_state(L);
   own_functions(L);
   open_state(L);
+  load_ahead(L);
   lua_settop(L, 0);
   lua_gc(L, LUA_GCCOLLECT);
   return 0;
@@ -379,6 +534,7 @@ void bind_open_thread (lua_State *L) {
   bind_class(L, KIND_THREAD, carrier_methods, future_meta);
   if (!state_ours(L)) {
     struct poke unused;
+    note_paths(L);
     carrier_hooks(L);
     become_main(L);
     poke_enter(L, &unused);

@@ -3,13 +3,13 @@
 */
 #include "bind_queue.h"
 #include "bind_hold.h"
+#include "codec_peek.h"
 
 #include <math.h>
 
 /* {=== records and values ===} */
 
-/* Numbers, booleans and short strings need no codec: 'flags' of a plain record. */
-enum plain { PLAIN_INTEGER, PLAIN_FLOAT, PLAIN_BOOLEAN, PLAIN_STRING };
+/* Numbers, booleans and short strings need no codec: plain records. */
 
 static void plain_integer (struct record *r, enum plain type, lua_Integer i) {
   r->head.length = RECORD_PLAIN | sizeof i;
@@ -224,15 +224,41 @@ static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) 
   f->rc = batch_add(&f->batch);
 }
 
+/* A number as it lies in a table. False: no memory for it. */
+static inline bool fill_number (struct filling *f, const struct peek_value *v) {
+  struct record *r = batch_next(&f->batch);
+  if (unlikely(r == NULL))
+    return false;
+  r->head.length = RECORD_PLAIN | sizeof v->u.i;
+  r->head.flags = v->type == PEEK_INTEGER ? PLAIN_INTEGER : PLAIN_FLOAT;
+  memcpy(r->u.bytes, &v->u, sizeof v->u.i);
+  batch_keep(&f->batch, sizeof r->head + sizeof v->u.i);
+  return true;
+}
+
+/* Numbers from the i-th item on, read in place; the first that is none. */
+static lua_Integer fill_numbers (lua_State *L, struct filling *f, lua_Integer i,
+                                 lua_Integer n) {
+  struct peek_value *array;
+  lua_Integer limit = (lua_Integer)peek_limit(L, 1, &array);
+  if (n > limit)
+    n = limit;
+  while (i <= n && (array[i - 1].type == PEEK_INTEGER || array[i - 1].type == PEEK_FLOAT)
+         && fill_number(f, &array[i - 1]))
+    i++;
+  return i;
+}
+
 /* (list, filling): encodes all of the list; may raise. */
 static int fill_batch (lua_State *L) {
   struct filling *f = (struct filling *)lua_touserdata(L, 2);
   bool raw = lua_istable(L, 1) && !lua_getmetatable(L, 1);
-  lua_Integer n = raw ? (lua_Integer)lua_rawlen(L, 1) : luaL_len(L, 1);
+  lua_Integer n = raw ? (lua_Integer)lua_rawlen(L, 1) : luaL_len(L, 1), i = 1;
   lua_settop(L, 2);
-  for (lua_Integer i = 1; i <= n && f->rc == CONC_OK; i++) {
+  while (f->rc == CONC_OK && (i = raw ? fill_numbers(L, f, i, n) : i) <= n) {
     fill_one(L, f, raw ? lua_rawgeti(L, 1, i) : lua_geti(L, 1, i), i);
     lua_settop(L, 2);
+    i++;
   }
   return 0;
 }
@@ -283,10 +309,26 @@ static int m_get (lua_State *L) {
 /* Records that were got and are to be appended to a list. */
 struct pouring { const char *at; uint32_t left; lua_Integer n; };
 
+/* Numbers at the front, written in place into the fresh table at 'idx'. */
+static void pour_numbers (lua_State *L, int idx, struct pouring *p) {
+  struct peek_value *array;
+  lua_Integer limit = (lua_Integer)peek_limit(L, idx, &array);
+  while (p->left > 0 && p->n < limit) {
+    const struct record_head *h = (const struct record_head *)(const void *)p->at;
+    if (!(h->length & RECORD_PLAIN) || h->flags > PLAIN_FLOAT)
+      return;
+    struct peek_value *v = &array[p->n++];
+    memcpy(&v->u, h + 1, sizeof v->u.i);
+    v->type = h->flags == PLAIN_INTEGER ? PEEK_INTEGER : PEEK_FLOAT;
+    p->at += record_size(h);
+    p->left--;
+  }
+}
+
 /* Pushes them one after the other; table at 'idx'. A record whose value cannot
    be made is done with, too. */
 static void pour (lua_State *L, int idx, struct pouring *p) {
-  while (p->left > 0) {
+  while (pour_numbers(L, idx, p), p->left > 0) {
     const struct record_head *h = (const struct record_head *)(const void *)p->at;
     p->at += record_size(h);
     p->left--;

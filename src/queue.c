@@ -516,17 +516,17 @@ void batch_begin (struct batch *b) {
   b->carrier = NULL;
 }
 
-static bool batch_grow (struct batch *b, size_t more) {
-  size_t size = b->size * 2 > b->used + more ? b->size * 2 : b->used + more;
+struct record *batch_grow (struct batch *b) {
+  size_t size = b->size * 2;
   char *bytes = (char *)malloc(size);
   if (bytes == NULL)
-    return false;
+    return NULL;
   memcpy(bytes, b->bytes, b->used);
   if (b->bytes != b->small)
     free(b->bytes);
   b->bytes = bytes;
   b->size = size;
-  return true;
+  return (struct record *)(void *)(b->bytes + b->used);
 }
 
 static struct carrier *carrier_of (struct block *b) {
@@ -615,13 +615,6 @@ void store_disown (struct thread_record *t, struct block *b) {
   }
 }
 
-struct record *batch_next (struct batch *b) {
-  if (b->size - b->used < sizeof(struct record)
-      && !batch_grow(b, sizeof(struct record)))
-    return NULL;
-  return (struct record *)(void *)(b->bytes + b->used);
-}
-
 int batch_add (struct batch *b) {
   struct record *r = (struct record *)(void *)(b->bytes + b->used);
   if (unlikely(r->head.length & RECORD_BLOCK)) {
@@ -633,8 +626,7 @@ int batch_add (struct batch *b) {
     }
     carrier_add(carrier_of(b->carrier), r->u.block);
   }
-  b->used += record_size(&r->head);
-  b->n++;
+  batch_keep(b, record_size(&r->head));
   return CONC_OK;
 }
 

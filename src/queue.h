@@ -58,6 +58,9 @@
 #define RECORD_PLAIN    0x40000000u    /* in 'length': no message, but a number or
                                           string as it is, of type 'flags' */
 
+/* 'flags' of a plain record: numbers, booleans, short strings. */
+enum plain { PLAIN_INTEGER, PLAIN_FLOAT, PLAIN_BOOLEAN, PLAIN_STRING };
+
 /* What an item is in a store and on its way there. Padded to 8 bytes. */
 struct record_head {
   uint32_t length;                     /* of the bytes; and one of the above */
@@ -208,11 +211,20 @@ struct batch {
   size_t used, size;
   uint64_t n;
   struct block *carrier;               /* NULL: no blocks among them */
-  char small[2048];
+  _Alignas(8) char small[4096];
 };
 void batch_begin (struct batch *b);
+struct record *batch_grow (struct batch *b);
 /* Where the next record may be written; NULL: no memory. */
-struct record *batch_next (struct batch *b);
+static inline struct record *batch_next (struct batch *b) {
+  return likely(b->size - b->used >= sizeof(struct record))
+       ? (struct record *)(void *)(b->bytes + b->used) : batch_grow(b);
+}
+/* It is written, of this size, and has no block. */
+static inline void batch_keep (struct batch *b, size_t size) {
+  b->used += size;
+  b->n++;
+}
 /* It is written: takes its block. CONC_OK, or CONC_FULL (it is dropped). */
 int batch_add (struct batch *b);
 void batch_source (struct batch *b, struct source *s);

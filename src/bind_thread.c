@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <lualib.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,24 @@ static int core_timer (lua_State *L) {
 
 /* {=== who runs ===} */
 
+static pthread_key_t host_key;          /* made once, before any use */
+static __thread uint32_t host_place;    /* of the thread's task in the roster */
+
+/* A thread of the host's ends (the first one never does): so does its task. */
+static void host_ends (void *unused) {
+  struct thread_record *me = record_mine;
+  struct block *b = (me != NULL) ? load_relaxed(&me->task) : NULL;
+  (void)unused;
+  poke_forget(NULL);
+  gate_set_hooks(NULL);
+  if (b != NULL) {
+    roster_remove(host_place, b);
+    task_finish(task_of(b), TASK_DONE, NULL);
+    call_become(NULL);
+  }
+  record_detach();
+}
+
 /* The main thread, and any other of the host's, is a thread called "main". */
 static void become_main (lua_State *L) {
   struct thread_record *me = self();
@@ -206,7 +225,8 @@ static void become_main (lua_State *L) {
   task_flag(t, TASK_MAIN);
   task_claim(t);
   call_become(t);
-  roster_add(b);
+  host_place = roster_add(b);
+  pthread_setspecific(host_key, me);
   arena_settle(b);
   uint32_t slot = handle_new(b);  /* the table of handles is made now: it stays */
   if (slot != UINT32_MAX)
@@ -521,6 +541,7 @@ static void open_once (void) {
   if (done)
     return;
   done = true;
+  pthread_key_create(&host_key, host_ends);
   call_open(&lua);
   poke_open(bind_pushcancelled);
   state_set_maker(make_state);

@@ -332,7 +332,7 @@ void poke_leave (const struct poke *before) {
 
 void poke_forget (lua_State *L) {
   pthread_mutex_lock(&lock);
-  if (mine.L != NULL && mine.main == main_of(L)) {
+  if (mine.L != NULL && (L == NULL || mine.main == main_of(L))) {
     mine.L = NULL;
     table[self()->index] = NULL;
   }

@@ -39,7 +39,8 @@ void poke_open (void (*push_cancelled) (lua_State *L));
 /* The calling thread runs Lua code in L from now on; ... no more. */
 void poke_enter (lua_State *L, struct poke *before);
 void poke_leave (const struct poke *before);
-/* The state of L is closed: nobody is to set hooks in it. */
+/* The state of L is closed, or (NULL) the calling thread ends: nobody is to set
+   hooks in it. */
 void poke_forget (lua_State *L);
 /* Sets the hook in the thread named by 'key', in whichever process it runs. */
 void poke_thread (thread_key key);

@@ -69,8 +69,13 @@ static void strike (uint32_t i, struct block *task) {
   guard_unlock(&roster->guard);
 }
 
-void roster_add (struct block *task) {
-  enlist(task);
+uint32_t roster_add (struct block *task) {
+  return enlist(task);
+}
+
+void roster_remove (uint32_t place, struct block *task) {
+  if (place != NO_PLACE)
+    strike(place, task);
 }
 
 static bool alive (struct block *b) {

@@ -49,8 +49,10 @@ struct block *roster_list (uint32_t *n);
 bool roster_find_dead (uint32_t *slot);
 /* Has the process ended that t runs in, or is; and nobody else is to tell? */
 bool roster_orphaned (struct task *t);
-/* Puts a task there that has no life here: the main thread's. */
-void roster_add (struct block *task);
+/* Puts a task there that has no life here, the main thread's: its place; and takes
+   it away, while the caller holds the task. */
+uint32_t roster_add (struct block *task);
+void roster_remove (uint32_t place, struct block *task);
 
 void roster_open (void);
 /* In a forked child: lets go of what was the parent's; its handles, where they

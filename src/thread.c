@@ -107,11 +107,10 @@ static void *carrier_main (void *arg) {
   struct carrier *c = mine = arg;
   self();
   if (take_options(c)) {
-    c->body(c->arg);
-    while (!c->apart && park(c)) {
-      record_renew();
+    do {
       c->body(c->arg);
-    }
+      record_renew();  /* what it still holds is abandoned from now on */
+    } while (!c->apart && park(c));
   }
   if (c->forked)
     stay_for_good(c);

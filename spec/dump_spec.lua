@@ -24,6 +24,8 @@ local function dump()
   return text, rows_of(text)
 end
 
+local function do_nothing() end
+
 -- Dumps until the row of 'name' matches the pattern.
 local function dump_shows(name, pattern)
   local text, rows
@@ -64,8 +66,9 @@ describe("conc.dump", function ()
   it("tells what a thread waits for, since when, and who holds it", function ()
     local lock = conc.lock()
     lock:acquire()
-    local t <close> = conc.thread({ name = "waiter" }, function () lock:acquire() lock:release() end)
-    local rows = dump_shows("waiter", "acquire lock made at .*dump_spec.lua:%d+ +[%d.]+ s +\"main\"")
+    local t <close> = conc.thread({ name = "waiter" }, function () lock:with(do_nothing) end)
+    local rows = dump_shows("waiter",
+      "acquire lock made at .*dump_spec.lua:%d+ +[%d.]+ s +\"main\"")
     assert.are.equal("waiting", rows.waiter.state)
     assert.are.equal(t:id(), rows.waiter.id)
     lock:release()
@@ -77,7 +80,7 @@ describe("conc.dump", function ()
       lock:with(function () held:set() go:wait() end)
     end)
     held:wait(helper.soon)
-    local t <close> = conc.thread({ name = "waiter" }, function () lock:acquire() lock:release() end)
+    local _ <close> = conc.thread({ name = "waiter" }, function () lock:with(do_nothing) end)
     local rows, text = dump_shows("waiter", "acquire lock .*\"holder\" %(id " .. p:id() .. "%)")
     assert.are.equal(p:pid(), rows.holder.pid)
     assert.is_truthy(rows.holder.rest:find("wait event"), text)
@@ -102,7 +105,7 @@ describe("conc.dump", function ()
   for _, kind in ipairs(helper.kinds) do
     it("asks a busy " .. kind .. " for its line, inside of a coroutine too", function ()
       local stop = conc.value(false)
-      local t <close> = conc[kind]({ name = "busy" }, function ()
+      local _ <close> = conc[kind]({ name = "busy" }, function ()
         local step = coroutine.wrap(function ()
           local n = 0
           while not stop:get() do

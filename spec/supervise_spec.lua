@@ -33,7 +33,9 @@ for _, kind in ipairs(helper.kinds) do
 
     it("gives up with the last error, itself", function ()
       local runs = conc.value(0)
-      local s <close> = supervise({ max_restarts = 2 }, function () error({ run = runs:add(1) }) end)
+      local s <close> = supervise({ max_restarts = 2 }, function ()
+        error({ run = runs:add(1) })
+      end)
       local value, traceback = s:error(helper.soon)
       assert.are.same({ run = 3 }, value)
       assert.is_truthy(traceback:find("given up after 2 restarts in 60 s", 1, true), traceback)
@@ -46,13 +48,17 @@ for _, kind in ipairs(helper.kinds) do
 
     it("gives up at once with max_restarts = 0", function ()
       local runs = conc.value(0)
-      local s <close> = supervise({ max_restarts = 0 }, function () error("no " .. runs:add(1), 0) end)
+      local s <close> = supervise({ max_restarts = 0 }, function ()
+        error("no " .. runs:add(1), 0)
+      end)
       assert.are.equal("no 1", (s:error(helper.soon)))
     end)
 
     it('with restart = "always" runs f again after a return too', function ()
       local runs = conc.value(0)
-      local s <close> = supervise({ restart = "always", max_restarts = 3 }, function () runs:add(1) end)
+      local s <close> = supervise({ restart = "always", max_restarts = 3 }, function ()
+        runs:add(1)
+      end)
       assert.is_truthy(s:error(helper.soon):find("given up after 3 restarts"))
       assert.are.equal(4, runs:get())
     end)
@@ -147,7 +153,8 @@ for _, kind in ipairs(helper.kinds) do
     it("reports its own error that nobody asked for", function ()
       local run = helper.run_script(([[
         local conc = require "conc"
-        conc.supervise({process = %s, backoff = 0.001, max_restarts = 1, name = "boss"}, error, "fatal")
+        local options = {process = %s, backoff = 0.001, max_restarts = 1, name = "boss"}
+        conc.supervise(options, error, "fatal")
       ]]):format(kind == "process"))
       assert.is_truthy(run.err:find('"boss" failed: fatal', 1, true), run.err)
       assert.is_truthy(run.err:find("given up after 1 restart in 60 s", 1, true), run.err)
@@ -167,7 +174,8 @@ describe("conc.supervise", function ()
   end)
 
   it("tells how the process died when it gives up", function ()
-    local s <close> = conc.supervise({ process = true, backoff = 0.001, max_restarts = 1 }, os.exit, 3)
+    local options = { process = true, backoff = 0.001, max_restarts = 1 }
+    local s <close> = conc.supervise(options, os.exit, 3)
     assert.is_truthy(s:error(helper.soon):find("os.exit(3)", 1, true))
   end)
 

@@ -119,7 +119,7 @@ static void end_under_guard (struct task *t, enum task_state state,
 }
 
 bool task_finish (struct task *t, enum task_state state, struct block *outcome) {
-  if (tracing() && load_relaxed(&t->runner) == self()->key)
+  if (tracing() && KEY_INDEX(load_relaxed(&t->runner)) == self()->index)
     trace_run(block_ops(&t->head)->name, t->name, t->id, false);
   guard_lock(&t->guard);
   bool first = !task_has_ended(load_relaxed(&t->state));

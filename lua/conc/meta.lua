@@ -256,7 +256,7 @@ function future:done() end
 ---```lua
 ---local t = conc.thread(error, "no")
 ---t:join()
----print(t:state(), t:error())   --> failed no ...
+---print(t:state(), (t:error()))   --> failed no
 ---```
 ---@return "pending"|"running"|"done"|"failed"|"cancelled"
 function future:state() end
@@ -309,9 +309,8 @@ function thread:name() end
 
 ---A number that nothing else of this program has had or will have.
 ---```lua
----local a, b = conc.thread(print), conc.thread(print)   --> ...
----print(a:id() ~= b:id())                               --> ...
----a:join() b:join()                                     --> ...
+---local a, b = conc.thread(conc.now), conc.thread(conc.now)
+---print(a:id() ~= b:id(), conc.current():id())   --> true 1
 ---```
 ---@return integer
 function thread:id() end
@@ -867,7 +866,7 @@ function barrier:wait(timeout) end
 ---```
 function barrier:reset() end
 
----Breaks it.
+---Breaks it: who waits, or comes, gets `nil, "broken"` until `reset`.
 ---```lua
 ---local b = conc.barrier(2)
 ---b:abort()
@@ -942,16 +941,17 @@ function queue:put(value, timeout) end
 ---@return string? reason
 function queue:get(timeout) end
 
----Adds all values of a list, in order, by few synchronisations: how many are in, which
----is all of them without a timeout, unless the queue is closed. If one cannot be sent, none is put.
----Of a priority queue the list holds pairs `{value, priority}`.
+---Adds all values of a list, in order, by few synchronisations: how many are in, and where
+---that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a priority
+---queue the list holds pairs `{value, priority}`.
 ---```lua
 ---local q = conc.queue(2)
----print(q:put_many({"a", "b", "c"}, 0))   --> 2
+---print(q:put_many({"a", "b", "c"}, 0))   --> 2 timeout
 ---```
 ---@param list any[]
 ---@param timeout? seconds
 ---@return integer
+---@return string? reason
 function queue:put_many(list, timeout) end
 
 ---Waits for one value and takes what is there with it: a list of 1 to max values;
@@ -1086,7 +1086,7 @@ function conc.queue(maxsize) end
 ---@class conc.lifo_queue : conc.queue
 local lifo_queue = {}
 
----A new one.
+---A new one, empty; `maxsize` as of a queue.
 ---```lua
 ---local q = conc.lifo_queue()
 ---q:put_many({1, 2})
@@ -1130,7 +1130,7 @@ function priority_queue:put(value, priority, timeout) end
 ---@return number
 function priority_queue:items() end
 
----A new one.
+---A new one, empty; `maxsize` as of a queue.
 ---```lua
 ---local q = conc.priority_queue()
 ---q:put("later", 2)
@@ -1174,15 +1174,17 @@ function pipe:send(value, timeout) end
 ---@return string? reason
 function pipe:recv(timeout) end
 
----Would `recv` return at once? Waits for that as long as the timeout (0).
+---Would `recv` return at once? `true`, waiting for that as long as the timeout (0);
+---`nil, "timeout"`.
 ---```lua
 ---local a, b = conc.pipe()
----print(b:poll())   --> false
+---print(b:poll())   --> nil timeout
 ---a:send("x")
 ---print(b:poll())   --> true
 ---```
 ---@param timeout? seconds
----@return boolean
+---@return true?
+---@return string? reason
 function pipe:poll(timeout) end
 
 ---Closes this end. Again: nothing. A `<close>` variable does the same.
@@ -1240,7 +1242,7 @@ function thread_pool:submit(f, ...) end
 ---local pool <close> = conc.thread_pool(2)
 ---print(table.concat(pool:map(function (x) return x * x end, {1, 2, 3}), " "))   --> 1 4 9
 ---local good, bad = pool:map(function (x) return x // x end, {1, 0}, {errors = "collect"})
----print(good[1], bad[2])   --> 1 ...attempt to perform 'n//0'...
+---print(good[1], bad[2])   --> 1 ...zero...
 ---```
 ---@param f fun(...): ...
 ---@param list any[]
@@ -1335,8 +1337,8 @@ function thread_pool:stats() end
 ---A new pool of threads; `min(32, conc.cpu_count() + 4)` of them by default.
 ---```lua
 ---local pool <close> = conc.thread_pool{workers = 2, name = "readers"}
----print(pool:submit(function () return conc.current():name() end):result())   -->
----readers/worker-...
+---local function who() return conc.current():name() end
+---print(pool:submit(who):result())   --> readers/worker-...
 ---```
 ---@param workers_or_options? integer|conc.pool_options
 ---@return conc.thread_pool
@@ -1564,7 +1566,7 @@ function list:with(f, ...) end
 ---```lua
 ---local l = conc.list({"a", "b"})
 ---l[3] = "c"
----print(#l, l[3], l)   --> 3 c conc.list (3)
+---print(#l, l[3], l)   --> 3 c conc.list (3 items)
 ---```
 ---@param t? any[]
 ---@return conc.list

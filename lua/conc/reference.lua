@@ -131,7 +131,7 @@ one that swallowed it and returned is `"done"`.]],
     example = [[
 local t = conc.thread(error, "no")
 t:join()
-print(t:state(), t:error())   --> failed no ...]],
+print(t:state(), (t:error()))   --> failed no]],
   },
   {
     name = "future:cancel", params = "", returns = "boolean",
@@ -178,9 +178,8 @@ end):result())                                                      --> reader]]
     name = "thread:id", params = "", returns = "integer",
     text = "A number that nothing else of this program has had or will have.",
     example = [[
-local a, b = conc.thread(print), conc.thread(print)   --> ...
-print(a:id() ~= b:id())                               --> ...
-a:join() b:join()                                     --> ...]],
+local a, b = conc.thread(conc.now), conc.thread(conc.now)
+print(a:id() ~= b:id(), conc.current():id())   --> true 1]],
   },
   {
     name = "thread:pid", params = "", returns = "integer",
@@ -214,13 +213,14 @@ print(q:get())    --> a
 print(q:get(0))   --> nil timeout]],
   },
   {
-    name = "queue:put_many", params = "list: any[], timeout?: seconds", returns = "integer",
-    text = [[Adds all values of a list, in order, by few synchronisations: how many are in, which
-is all of them without a timeout, unless the queue is closed. If one cannot be sent, none is put.
-Of a priority queue the list holds pairs `{value, priority}`.]],
+    name = "queue:put_many", params = "list: any[], timeout?: seconds",
+    returns = "integer, reason: string?",
+    text = [[Adds all values of a list, in order, by few synchronisations: how many are in, and where
+that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a priority
+queue the list holds pairs `{value, priority}`.]],
     example = [[
 local q = conc.queue(2)
-print(q:put_many({"a", "b", "c"}, 0))   --> 2]],
+print(q:put_many({"a", "b", "c"}, 0))   --> 2 timeout]],
   },
   {
     name = "queue:get_many", params = "max: integer, timeout?: seconds",
@@ -355,7 +355,7 @@ item fails with `"timeout"`]]},
 local pool <close> = conc.thread_pool(2)
 print(table.concat(pool:map(function (x) return x * x end, {1, 2, 3}), " "))   --> 1 4 9
 local good, bad = pool:map(function (x) return x // x end, {1, 0}, {errors = "collect"})
-print(good[1], bad[2])   --> 1 ...attempt to perform 'n//0'...]],
+print(good[1], bad[2])   --> 1 ...zero...]],
   },
   {
     name = "thread_pool:starmap",
@@ -1001,7 +1001,7 @@ print(b:broken())   --> false]],
     },
     {
       name = "barrier:abort", params = "", returns = "",
-      text = "Breaks it.",
+      text = "Breaks it: who waits, or comes, gets `nil, \"broken\"` until `reset`.",
       example = [[
 local b = conc.barrier(2)
 b:abort()
@@ -1048,7 +1048,7 @@ print(#q, q)   --> 1 conc.queue (1 of 10)]],
     text = "A queue that hands out the youngest value first.",
     {
       name = "conc.lifo_queue", params = "maxsize?: integer", returns = "conc.lifo_queue",
-      text = "A new one.",
+      text = "A new one, empty; `maxsize` as of a queue.",
       example = [[
 local q = conc.lifo_queue()
 q:put_many({1, 2})
@@ -1061,7 +1061,7 @@ print(q:get())   --> 2]],
 arrival.]],
     {
       name = "conc.priority_queue", params = "maxsize?: integer", returns = "conc.priority_queue",
-      text = "A new one.",
+      text = "A new one, empty; `maxsize` as of a queue.",
       example = [[
 local q = conc.priority_queue()
 q:put("later", 2)
@@ -1127,11 +1127,12 @@ a:close()
 print(b:recv(), b:recv())   --> x nil closed]],
     },
     {
-      name = "pipe:poll", params = "timeout?: seconds", returns = "boolean",
-      text = "Would `recv` return at once? Waits for that as long as the timeout (0).",
+      name = "pipe:poll", params = "timeout?: seconds", returns = "true?, reason: string?",
+      text = [[Would `recv` return at once? `true`, waiting for that as long as the timeout (0);
+`nil, "timeout"`.]],
       example = [[
 local a, b = conc.pipe()
-print(b:poll())   --> false
+print(b:poll())   --> nil timeout
 a:send("x")
 print(b:poll())   --> true]],
     },
@@ -1163,8 +1164,8 @@ left (what is queued finishes), or when it is collected.]],
       options = pool_options,
       example = [[
 local pool <close> = conc.thread_pool{workers = 2, name = "readers"}
-print(pool:submit(function () return conc.current():name() end):result())   -->
-readers/worker-...]],
+local function who() return conc.current():name() end
+print(pool:submit(who):result())   --> readers/worker-...]],
     },
     table.unpack(pool_methods),
   },
@@ -1312,7 +1313,7 @@ elsewhere outside raises, as `nil` does.]],
       example = [[
 local l = conc.list({"a", "b"})
 l[3] = "c"
-print(#l, l[3], l)   --> 3 c conc.list (3)]],
+print(#l, l[3], l)   --> 3 c conc.list (3 items)]],
     },
     {
       name = "list:append", params = "v: any", returns = "",

@@ -229,8 +229,8 @@ end
 local function title_width(self)
   local width = 8
   for _, lane in ipairs(self.order) do width = math.max(width, #lane.name + 4) end
-  for _, lock in ipairs(self.lock_order) do width = math.max(width, #lock.name) end
-  return math.min(width, 30)
+  for _, lock in ipairs(self.lock_order) do width = math.max(width, #lock.name + 2) end
+  return math.min(width, 36)
 end
 
 local function draw_lanes(self, add, titles, scale, width)

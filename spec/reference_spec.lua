@@ -1,0 +1,148 @@
+-- timeout: 400
+-- The reference is complete and true: every registered name is in it, every name in it is
+-- registered, and every example, and every program in the README, prints what it says.
+local conc = require "conc"
+local core = require "conc.core"
+local helper = require "spec.helper"
+local manual = require "conc.manual"
+
+local function read_file(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local function names_missing(names, present)
+  local missing = {}
+  for name in pairs(names) do
+    if not present[name] then missing[#missing + 1] = name end
+  end
+  table.sort(missing)
+  return table.concat(missing, " ")
+end
+
+-- ---- which names there are --------------------------------------------------------
+
+local classes = {}
+for _, section in ipairs(manual.sections()) do
+  if section.class and not section.module then classes[section.class] = section end
+end
+
+describe("the reference", function ()
+  it("has every function of conc, and no other", function ()
+    local there, told = {}, {}
+    for name in pairs(conc) do
+      if name ~= "_VERSION" then there["conc." .. name] = true end
+    end
+    for _, section in ipairs(manual.sections()) do
+      for _, entry in ipairs(manual.functions(section)) do told[entry.name] = true end
+    end
+    assert.are.equal("", names_missing(there, told), "not in lua/conc/reference.lua")
+    assert.are.equal("", names_missing(told, there), "not in conc")
+  end)
+
+  it("has every class", function ()
+    for _, kind in ipairs {
+      "lock", "rlock", "rwlock", "semaphore", "condition", "event", "barrier", "queue",
+      "lifo_queue", "priority_queue", "pipe", "value", "array", "list", "dict", "future", "thread",
+      "process", "thread_pool", "process_pool",
+    } do
+      assert.is_table(classes[kind], kind)
+      assert.is_table(core._methods(kind), kind)
+    end
+  end)
+
+  for class, section in pairs(classes) do
+    it("has every method of a " .. class .. ", and no other", function ()
+      require "conc.pool"
+      local there, told = {}, {}
+      for name in pairs(core._methods(class)) do
+        if name:sub(1, 1) ~= "_" then there[name] = true end
+      end
+      for _, entry in ipairs(manual.members(section)) do
+        if not entry.field then told[entry.name:match("[:.](.*)$")] = true end
+      end
+      assert.are.equal("", names_missing(there, told), "not in lua/conc/reference.lua")
+      assert.are.equal("", names_missing(told, there), "not methods of it")
+    end)
+  end
+
+  it("says all that it should of each name", function ()
+    local seen = {}
+    for _, section in ipairs(manual.sections()) do
+      for _, entry in ipairs(section) do
+        local name = entry.name
+        assert.is_nil(seen[name], name .. " is there twice")
+        seen[name] = true
+        assert.is_truthy(entry.field or entry.params and entry.returns, name .. ": no types")
+        assert.is_truthy(#entry.text > 10, name .. ": no text")
+        assert.is_truthy(entry.example and entry.example:find("-->", 1, true),
+                         name .. ": no example that prints something")
+        for _, p in ipairs(manual.params(entry)) do
+          assert.is_truthy(p.name and p.type, name .. ": a parameter without name or type")
+        end
+      end
+    end
+  end)
+
+  it("is what docs/reference.md and lua/conc/meta.lua were made from", function ()
+    local run = helper.run_script(nil, { command = { helper.lua, "docs/build.lua", "--check" } })
+    assert.are.equal(0, run.code, run.err)
+  end)
+
+  it("makes definitions that are Lua", function ()
+    assert.is_function(loadfile("lua/conc/meta.lua"))
+    assert.is_truthy(read_file("lua/conc/meta.lua"):find("^%-%-%-@meta conc\n"))
+  end)
+end)
+
+-- ---- programs ---------------------------------------------------------------------
+
+-- A comment '--> text' announces a line of output; '...' stands for anything in it.
+local function announced(code)
+  local list = {}
+  for text in code:gmatch("%-%-> ([^\n]+)") do
+    local pattern = text:gsub("%s+", " "):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
+    list[#list + 1] = { pattern = "^" .. pattern .. "$", text = text }
+  end
+  return list
+end
+
+local function prints_what_it_says(code, run)
+  local told = ("\nprogram:\n%s\nout:\n%s\nerr:\n%s"):format(code, run.out, run.err)
+  assert.is_false(run.timeout, "took too long" .. told)
+  assert.are.equal(0, run.code, "exit code" .. told)
+  assert.are.equal("", run.err, told)
+  assert.are.equal(0, run.left, "left processes behind" .. told)
+  local n = 0
+  for line in run.out:gmatch("[^\n]+") do
+    n = n + 1
+    local expected = announced(code)[n]
+    assert.is_truthy(expected, "more lines than announced" .. told)
+    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+    assert.is_truthy(line:find(expected.pattern),
+                     ("line %d: %q, announced: %q%s"):format(n, line, expected.text, told))
+  end
+  assert.are.equal(#announced(code), n, "lines" .. told)
+end
+
+describe("the example of", function ()
+  for _, section in ipairs(manual.sections()) do
+    for _, entry in ipairs(section) do
+      it(entry.name .. " prints what it says", function ()
+        local code = section.prelude or 'local conc = require "conc"\n'
+        local run = helper.run_script(code .. entry.example, { timeout = 20 })
+        prints_what_it_says(entry.example, run)
+      end)
+    end
+  end
+end)
+
+describe("the README", function ()
+  local n = 0
+  for code in read_file("README.md"):gmatch("```lua\n(.-)```") do
+    n = n + 1
+    it("has a program, number " .. n .. ", that prints what it says", function ()
+      prints_what_it_says(code, helper.run_script(code, { timeout = 30 }))
+    end)
+  end
+end)

@@ -60,10 +60,12 @@ static uint32_t count_readers (struct rwlock *rw) {
 bool rwlock_valid (struct rwlock *rw) {
   struct walk k;
   struct reader *r;
+  if (rw->readers != count_readers(rw))
+    return false;
   for (walk_begin(&k, rw); (r = walk(&k)) != NULL; )
     if (load_relaxed(&r->key) != 0 && r->count == 0)
       return false;
-  return rw->readers == count_readers(rw);
+  return true;
 }
 
 static void check (struct rwlock *rw) {

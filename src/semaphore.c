@@ -131,10 +131,10 @@ int semaphore_release (struct semaphore *s, int64_t n) {
   }
   store_release(&s->value, value + n);
   struct wait_node *w = at_place(s, value);
-  if (w != NULL)
+  for (int64_t k = 0; k < n && w != NULL; k++, w = load_relaxed(&w->next)) {
+    gate_ring(next);  /* the last one when the guard is free */
     next = w->key;
-  for (int64_t k = 1; k < n && w != NULL && (w = load_relaxed(&w->next)) != NULL; k++)
-    gate_ring(w->key);
+  }
   check(s);
   guard_unlock(&s->guard);
   gate_ring(next);

@@ -3,6 +3,7 @@
 */
 #include "carrier.h"
 #include "call.h"
+#include "embed.h"
 #include "poke.h"
 #include "process.h"
 #include "roster.h"
@@ -242,4 +243,6 @@ void carrier_hooks (lua_State *L) {
   hooks.ctx = lua_tothread(L, -1);
   lua_pop(L, 1);
   gate_set_hooks(&hooks);
+  if (state_ours(L))
+    embed_new_state(L);
 }

@@ -112,20 +112,15 @@ static void scratch_trim (struct scratch *s) {
 
 /* {=== a state's tables ===} */
 
-static const char codec_key = 'k', state_key = 's';
+static const char slot_keys[SLOT_COUNT], state_key = 's';   /* their addresses count */
 const struct codec_objects *codec_objects;
 
 void codec_slot (lua_State *L, enum slot slot) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &codec_key);
-  lua_rawgeti(L, -1, slot);
-  lua_replace(L, -2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &slot_keys[slot]);
 }
 
 void codec_set_slot (lua_State *L, enum slot slot) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &codec_key);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, slot);
-  lua_settop(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &slot_keys[slot]);
 }
 
 struct codec_state *codec_state_met (lua_State *L) {
@@ -148,27 +143,19 @@ void codec_open_state (lua_State *L) {
   if (codec_state_met(L) != NULL)
     return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_createtable(L, SLOT_WEAK, 0);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &codec_key);
-  new_weak(L, "k");
-  lua_rawseti(L, -2, SLOT_FUNCTIONS);
-  new_weak(L, "v");
-  lua_rawseti(L, -2, SLOT_CODES);
-  lua_createtable(L, 0, 1);
+  for (int slot = 0; slot < SLOT_COUNT; slot++) {
+    lua_newtable(L);
+    codec_set_slot(L, (enum slot)slot);
+  }
+  codec_slot(L, SLOT_WEAK);
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
-  lua_rawseti(L, -2, SLOT_WEAK);
-  for (int slot = SLOT_LOADED; slot <= SLOT_PENDING; slot++)
-    if (slot != SLOT_MAP) {
-      lua_newtable(L);
-      lua_rawseti(L, -2, slot);
-    }
+  codec_forget(L);
   function_open_state(L);
   struct codec_state *cs = lua_newuserdatauv(L, sizeof *cs, 0);
   memset(cs, 0, sizeof *cs);
   module_open_state(L, cs);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);   /* now it is open */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);  /* now it is open */
   lua_settop(L, top);
 }
 
@@ -389,4 +376,45 @@ bool codec_is_bare_function (const char *bytes, size_t length) {
     if (b[8 + i] != T_ENV)
       return false;
   return true;
+}
+
+/* {=== for hosts without Lua ===} */
+
+size_t codec_string_size (size_t length) {
+  return 1 + 1 + 8 + length;
+}
+
+size_t codec_write_string (char *to, const char *s, size_t length) {
+  to[0] = 1;
+  return (size_t)(write_string(to + 1, s, length) - to);
+}
+
+const char *codec_read_string (const char *bytes, size_t size, size_t *length) {
+  const unsigned char *b = (const unsigned char *)bytes;
+  size_t head;
+  if (size < 2 || b[0] != 1)
+    return NULL;
+  if (b[1] >= T_STRING0 && b[1] < T_NIL) {
+    head = 2;
+    *length = b[1] - T_STRING0;
+  }
+  else if (b[1] == T_STRING8 && size >= 3) {
+    head = 3;
+    *length = b[2];
+  }
+  else if (b[1] == T_STRING32 && size >= 6) {
+    uint32_t n;
+    memcpy(&n, bytes + 2, sizeof n);
+    head = 6;
+    *length = n;
+  }
+  else if (b[1] == T_LONG && size >= 10) {
+    uint64_t n;
+    memcpy(&n, bytes + 2, sizeof n);
+    head = 10;
+    *length = (size_t)n;
+  }
+  else
+    return NULL;
+  return size - head == *length ? bytes + head : NULL;
 }

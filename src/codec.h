@@ -76,4 +76,12 @@ void codec_apply_setting (lua_State *L, struct block *message);
    globals, and no global sent along? Then one decoded copy serves many calls. */
 bool codec_is_bare_function (const char *bytes, size_t length);
 
+/*
+** One string as a message has it, without a lua_State (conc.h). Reading: NULL
+** where the bytes are something else.
+*/
+size_t codec_string_size (size_t length);      /* at most so many bytes */
+size_t codec_write_string (char *to, const char *s, size_t length);
+const char *codec_read_string (const char *bytes, size_t size, size_t *length);
+
 #endif

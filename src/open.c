@@ -8,6 +8,7 @@
 
 #include "bind.h"
 #include "bundle.h"
+#include "conc.h"
 #include "core_api.h"
 #include "gate.h"
 #include "message.h"
@@ -45,7 +46,8 @@ static void (*const per_process[]) (void) = {
 
 #define WEAKB(f)  void f (lua_State *L) __attribute__((weak))
 WEAKB(bind_open_array); WEAKB(bind_open_barrier); WEAKB(bind_open_codec);
-WEAKB(bind_open_condition); WEAKB(bind_open_dict); WEAKB(bind_open_event);
+WEAKB(bind_open_condition); WEAKB(bind_open_dict); WEAKB(bind_open_embed);
+WEAKB(bind_open_event);
 WEAKB(bind_open_future); WEAKB(bind_open_list); WEAKB(bind_open_lock);
 WEAKB(bind_open_pipe); WEAKB(bind_open_pool); WEAKB(bind_open_process);
 WEAKB(bind_open_queue); WEAKB(bind_open_rwlock); WEAKB(bind_open_select);
@@ -54,7 +56,7 @@ WEAKB(bind_open_value); WEAKB(bind_open_wait);
 
 static bind_opener *const per_state[] = {
   bind_open_array, bind_open_barrier, bind_open_codec, bind_open_condition,
-  bind_open_dict, bind_open_event, bind_open_future, bind_open_list,
+  bind_open_dict, bind_open_embed, bind_open_event, bind_open_future, bind_open_list,
   bind_open_lock, bind_open_pipe, bind_open_pool, bind_open_process,
   bind_open_queue, bind_open_rwlock, bind_open_select, bind_open_semaphore,
   bind_open_sight, bind_open_thread, bind_open_value, bind_open_wait
@@ -213,7 +215,6 @@ void open_pushcore (lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
 }
 
-__attribute__((visibility("default")))
 int luaopen_conc_core (lua_State *L) {
   open_process(L);
   open_pushcore(L);

@@ -375,10 +375,16 @@ void group_init (struct group *g) {
 
 struct transfer *group_take (struct group *g) {
   struct transfer *t = g->done;
-  if (t != NULL) {
-    unlink_transfer(t);
-    g->count--;
-  }
+  if (t == NULL)
+    return NULL;
+  g->done = t->next;
+  if (g->done != NULL)
+    g->done->link = &g->done;
+  else
+    g->donetail = &g->done;
+  t->link = NULL;
+  t->next = NULL;
+  g->count--;
   return t;
 }
 
@@ -544,8 +550,8 @@ void group_close (struct group *g, struct engine *e) {
     if (t->group == g)
       transfer_release(t);
   }
-  while (g->done != NULL)
-    transfer_release(g->done);
+  while ((t = group_take(g)) != NULL)
+    transfer_release(t);
 }
 
 

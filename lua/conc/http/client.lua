@@ -31,7 +31,9 @@ end
 -- its usual fields are named at once: a table that grows costs more.
 local function new_job(self, call, url, template, multiplex, path)
   if self.base then url = core.resolve(self.base, url) or url end
-  if template.query then url = options.url(call, url, template) end
+  if template.query then
+    url = require("conc.http.content").url(call, url, template.query)
+  end
   local scheme, host = options.check_url(url)
   local job = setmetatable({
     start = url, url = url, host = scheme and host, at = host, asked = template.method,

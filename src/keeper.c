@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define ROUND   1000    /* milliseconds between looks around */
+#define SOON      20    /* the same after a child has ended that may have had some */
 #define POLL      20    /* the same where the system has no pidfd */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
@@ -93,16 +94,18 @@ static bool has_something (void) {
 /* In milliseconds; -1: until rung. 'idle' first, then the look: either we see
    who came meanwhile, or he sees that we sleep. 'quiet': nothing has happened
    in the last round. */
-static int how_long (bool poll, bool quiet) {
+static int how_long (bool poll, bool quiet, nanos next) {
+  nanos left = next - sys_now();
+  int round = left > 0 ? (int)(left / 1000000) + 1 : 0;
   if (poll)
     return POLL;
   if (!quiet)
-    return ROUND;
+    return round;
   store_full(&idle, true);
   if (!has_something())
     return -1;
   store_full(&idle, false);
-  return ROUND;
+  return round;
 }
 
 static void keeper_body (void *unused) {
@@ -113,9 +116,12 @@ static void keeper_body (void *unused) {
   store_release(&process_mine()->bell, (uint32_t)sys_tid());
   for (;;) {
     bool poll = process_polled();
-    int n = epoll_wait(epoll_fd, event, 16, how_long(poll, quiet));
+    int n = epoll_wait(epoll_fd, event, 16, how_long(poll, quiet, next));
     store_relaxed(&idle, false);
-    quiet = n == 0 && !has_something();
+    if (n > 0)
+      quiet = false;
+    else
+      quiet = !has_something();
     bool ended = poll;
     for (int i = 0; i < n; i++) {
       if (event[i].data.fd == signal_fd)
@@ -123,8 +129,10 @@ static void keeper_body (void *unused) {
       else
         ended = true;
     }
-    if (ended && process_reap())
+    if (ended && process_reap()) {   /* one died: its own children will, too */
       finish_dead();
+      next = sys_now() + (nanos)SOON * 1000000;
+    }
     if (sys_now() >= next) {
       look_around();
       next = sys_now() + (nanos)ROUND * 1000000;

@@ -99,6 +99,7 @@ enum forked process_fork (struct block *b) {
     return refuse(c, error);
   }
   if (pid == 0) {
+    store_relaxed(&t->pid, (int32_t)getpid());
     begin_child(record, parent, (load_relaxed(&t->flags) & TASK_QUIET) == 0);
     return FORK_CHILD;
   }
@@ -156,12 +157,13 @@ static void tell (struct task *t, const struct child *c, int status, char *to,
     snprintf(to, size, "has ended (its status was taken by another waitpid)");
 }
 
-/* 'status' -1: somebody else has reaped it. */
-static void bury (struct child *c, int status) {
+/* 'status' -1: somebody else has reaped it. True: it had not finished its task. */
+static bool bury (struct child *c, int status) {
   struct task *t = c->life->task;
+  bool died = !task_has_ended(task_state(t));
   if (c->fd >= 0)
     close(c->fd);
-  if (!task_has_ended(task_state(t))) {
+  if (died) {
     char story[160];
     int code = status < 0 ? 1 : WIFSIGNALED(status) ? -WTERMSIG(status)
              : WEXITSTATUS(status);
@@ -179,6 +181,7 @@ static void bury (struct child *c, int status) {
     process_bury(c->record, c->generation);
   life_end(c->life);
   free(c);
+  return died;
 }
 
 /* Takes out of the list one that has ended, reaped. NULL: none has. */
@@ -201,17 +204,16 @@ static struct child *reap_one (int *status) {
 bool process_reap (void) {
   struct child *c;
   int status;
-  bool any = false;
+  bool died = false;
   while ((c = reap_one(&status)) != NULL) {
-    any = true;
-    bury(c, status);
+    died |= bury(c, status);
     pthread_mutex_lock(&lock);
     nchildren--;
     pthread_mutex_unlock(&lock);
     add_acqrel(&reaped, 1);
     sys_futex_wake(&reaped, INT32_MAX);
   }
-  return any;
+  return died;
 }
 
 int process_children (void) {

@@ -39,7 +39,8 @@ bool process_kill (struct task *t, int number, int *error);
 /* Waits until a child that has finished its task is gone. */
 void process_await_gone (struct task *t);
 
-/* For the keeper. Reaps those that have ended; any? */
+/* For the keeper. Reaps those that have ended. Has one died, rather than ended in
+   good order? */
 bool process_reap (void);
 int process_children (void);
 bool process_polled (void);      /* are there children without a pidfd? */

@@ -240,20 +240,20 @@ int nap (nanos *look, deadline until, bool noninterruptible) {
   int rc = noninterruptible ? CONC_OK : gate_pending();
   if (rc != CONC_OK)
     return rc;
-  nanos now = sys_now();
+  nanos now = *look == 0 ? load_relaxed(&me->wait_since) : sys_now();
   if (until != DEADLINE_NEVER && now >= until)
     return CONC_TIMEOUT;
   if (!spin(me)) {
     uint32_t awake = WORD_AWAKE;
-    if (*look == 0) {
-      note_line(me);
+    if (*look == 0)
       *look = LOOK_MIN;
-    }
     deadline wake = now + *look;
     if (cas_acqrel(&me->word, &awake, WORD_ASLEEP)) {
       /* asked before it slept, not rung: the word was not ASLEEP yet */
       int slept = sys_futex_wait(&me->word, WORD_ASLEEP, wake < until ? wake : until);
       if (slept == CONC_TIMEOUT) {
+        if (*look == LOOK_MIN)  /* not before: most waits are short */
+          note_line(me);
         if (*look < LOOK_MAX)
           *look = *look * 2 < LOOK_MAX ? *look * 2 : LOOK_MAX;
         bury_found();

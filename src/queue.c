@@ -87,7 +87,7 @@ struct line {
   uint32_t *starved;
   _Atomic uint64_t *word;        /* changes when the other side has done something */
   struct wait w;
-  nanos begun;                   /* 0: never slept */
+  bool slept;                    /* has been in the line */
   bool spun;
 };
 
@@ -98,14 +98,14 @@ static void line_begin (struct line *l, struct queue *q, bool get, deadline unti
   l->flag = get ? &q->getting : &q->putting;
   l->starved = get ? &q->gets.starved : &q->puts.starved;
   l->word = (get || !is_fifo(q)) ? &q->puts.state : &q->gets.state;
-  l->begun = 0;
+  l->slept = false;
   l->spun = false;
   wait_init(&l->w, l->gate, l->guard, until, &q->head, verb);
 }
 
 /* May the caller take what is there? Q6. */
 static bool line_may_go (const struct line *l) {
-  return likely(!*l->starved) || l->begun != 0 || gate_empty(l->gate)
+  return likely(!*l->starved) || l->slept || gate_empty(l->gate)
       || l->w.until == DEADLINE_NOW;
 }
 
@@ -154,10 +154,10 @@ static int line_wait (struct line *l) {
     store_full(l->flag, 1);
     return CONC_OK;
   }
-  if (l->begun == 0)
-    l->begun = sys_now();
-  else if (l->w.woken && sys_now() - l->begun > PATIENCE)
+  if (l->slept && l->w.woken
+      && sys_now() - load_relaxed(&self()->wait_since) > PATIENCE)
     *l->starved = 1;
+  l->slept = true;
   return wait_sleep(&l->w);
 }
 
@@ -165,7 +165,7 @@ static int line_wait (struct line *l) {
    next. Returns whom to ring once the guard is free. */
 static thread_key line_end (struct line *l, bool more) {
   thread_key next = 0;
-  if (likely(l->begun == 0))
+  if (likely(!l->slept))
     return 0;
   wait_end(&l->w);
   *l->starved = 0;
@@ -208,7 +208,7 @@ static int put_waiting (struct queue *q, struct source *s, struct line *l) {
       break;
     }
   }
-  bool more = rc == CONC_OK && l->begun != 0 && store_of(q)->room(q) > 0;
+  bool more = rc == CONC_OK && l->slept && store_of(q)->room(q) > 0;
   thread_key next = line_end(l, more);
   guard_unlock(l->guard);
   gate_ring(next);
@@ -286,7 +286,7 @@ static int get_waiting (struct queue *q, struct sink *s, struct line *l, bool *t
     rc = look(q, s->max);
     if (rc == CONC_OK && line_may_go(l)) {
       *trim = store_of(q)->pop(q, s);
-      more = l->begun != 0 && store_of(q)->count(q, 1) > 0;
+      more = l->slept && store_of(q)->count(q, 1) > 0;
       break;
     }
     if (rc == CONC_CLOSED || slept != CONC_OK) {

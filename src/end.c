@@ -18,15 +18,13 @@ void (*end_pools) (uint32_t group);
 
 /* {=== the steps ===} */
 
-/* Until none is left, or the deadline passes. Waiting here is interrupted by
+/* Until none is left, each with all that it had to do and say, or the deadline passes. Waiting here is interrupted by
    cancelling alone (a child's): then what is left is treated as a daemon. */
 static bool await_all (uint32_t group, bool daemon, deadline until) {
   struct life *l;
   int rc = CONC_OK;
   while (rc == CONC_OK && (l = life_find(group, daemon)) != NULL) {
-    rc = task_wait_plain(l->task, until);
-    if (rc == CONC_OK && l->task->head.kind == KIND_PROCESS)
-      process_await_gone(l->task);
+    rc = life_await(l, until);
     life_unpin(l);
   }
   return rc == CONC_OK;

@@ -9,6 +9,7 @@
 
 #define PLACES    ((uint32_t)(MAX_THREADS + MAX_PROCESSES))
 #define NO_PLACE  UINT32_MAX
+#define GONE_MOST ((nanos)2 * 1000000000)   /* from the end of a task to that of its life */
 
 struct roster {
   struct block head;                   /* KIND_RAW; lives as long as the arena */
@@ -23,6 +24,8 @@ static struct roster *roster;          /* constant after init, the same in all p
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
 static struct life *lives;
 static int nlives;
+static _Atomic uint32_t ends;          /* counts up; futex of those in life_await */
+static _Atomic uint32_t awaited;       /* how many those are */
 static struct life *inherited;         /* of a forked child alone: the parent's */
 
 static void before_fork (void);
@@ -213,16 +216,38 @@ void life_end (struct life *l) {
   else lives = l->next;
   if (l->next != NULL) l->next->prev = l->prev;
   nlives--;
+  l->over = true;
   bool last = --l->pins == 0;
   pthread_mutex_unlock(&lock);
+  add_acqrel(&ends, 1);
+  if (load_full(&awaited) > 0)
+    sys_futex_wake(&ends, INT32_MAX);
   if (last)
     life_free(l);
 }
 
+int life_await (struct life *l, deadline until) {
+  int rc = task_wait_plain(l->task, until);
+  bool over = false;
+  deadline soon = sys_now() + GONE_MOST;
+  if (until > soon)
+    until = soon;
+  add_acqrel(&awaited, 1);
+  while (rc == CONC_OK && !over) {
+    uint32_t before = load_full(&ends);
+    pthread_mutex_lock(&lock);
+    over = l->over;
+    pthread_mutex_unlock(&lock);
+    if (!over)
+      rc = sys_futex_wait(&ends, before, until) == CONC_TIMEOUT ? CONC_TIMEOUT : CONC_OK;
+  }
+  add_acqrel(&awaited, UINT32_MAX);
+  return rc;
+}
+
 static bool fits (struct life *l, uint32_t group, bool daemon) {
   bool its = (load_relaxed(&l->task->flags) & TASK_DAEMON) != 0;
-  return its == daemon && (group == 0 || l->task->group == group)
-      && !task_has_ended(task_state(l->task));
+  return its == daemon && (group == 0 || l->task->group == group);
 }
 
 struct life *life_find (uint32_t group, bool daemon) {
@@ -243,7 +268,7 @@ void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ct
   int n = 0;
   struct life **all = malloc((size_t)(nlives + 1) * sizeof *all);
   for (struct life *l = lives; l != NULL && all != NULL; l = l->next) {
-    if (fits(l, group, daemon)) {
+    if (fits(l, group, daemon) && !task_has_ended(task_state(l->task))) {
       l->pins++;
       all[n++] = l;
     }
@@ -272,6 +297,7 @@ static void in_child (void) {
   inherited = lives;
   lives = NULL;
   nlives = 0;
+  store_relaxed(&awaited, 0);
   pthread_mutex_unlock(&lock);
 }
 

@@ -22,6 +22,7 @@ struct life {
   uint32_t slot;                 /* handle; constant */
   uint32_t place;                /* in the roster; constant */
   uint32_t pins;                 /* guarded by the mutex: 1, and 1 a pin */
+  bool over;                     /* guarded by the mutex */
 };
 
 /* A task begins its life here; it is in somebody's hand or handle. NULL: full. */
@@ -32,9 +33,11 @@ void life_retire (struct life *l);
 void life_end (struct life *l);
 void life_unpin (struct life *l);
 
-/* A life of this process that has not ended, pinned; NULL: none. 'group' 0: any. */
+/* Until the task has ended and life_end was called: CONC_OK, CONC_TIMEOUT, ... */
+int life_await (struct life *l, deadline until);
+/* A life of this process that is not over, pinned; NULL: none. 'group' 0: any. */
 struct life *life_find (uint32_t group, bool daemon);
-/* Pins each that has not ended and calls f. */
+/* Pins each whose task has not ended and calls f. */
 void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ctx),
                 void *ctx);
 int life_count (void);

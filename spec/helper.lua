@@ -84,8 +84,9 @@ local function census()
   collectgarbage()
   local arena = core._arena(true)
   return {
-    -- The bytecode of a function that was sent is kept as long as the function.
-    blocks = arena.live - (arena.code or 0), kinds = arena.kinds or {},
+    -- Kept for good reason: the bytecode of a function that was sent, as long as
+    -- the function is there; places for as many handles as there ever were.
+    blocks = arena.live - (arena.kept or 0), kinds = arena.kinds or {},
     running = #conc.list_alive(),
     children = children(),
   }

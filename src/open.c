@@ -91,7 +91,7 @@ static void push_kinds (lua_State *L) {
   }
 }
 
-/* core._arena([kinds]) -> {live=, bytes=, limit=, warm= [, kinds=]}: for tests
+/* core._arena([kinds]) -> {live=, bytes=, limit=, warm= [, kinds=, kept=]}: for tests
    and reports */
 static int core_arena (lua_State *L) {
   struct arena_stats s;
@@ -107,8 +107,9 @@ static int core_arena (lua_State *L) {
   lua_setfield(L, -2, "warm");
   if (lua_toboolean(L, 1)) {
     push_kinds(L);
-    lua_rawgeti(L, -1, KIND_CODE);  /* kept while its function lives: no leak */
-    lua_setfield(L, -3, "code");
+    /* kept for good reason: code while its function lives, places of handles */
+    lua_pushinteger(L, (lua_Integer)(arena_live_of(KIND_CODE) + arena_live_of(KIND_HANDLES)));
+    lua_setfield(L, -3, "kept");
     lua_setfield(L, -2, "kinds");
   }
   return 1;

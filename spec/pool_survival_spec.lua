@@ -1,0 +1,115 @@
+-- timeout: 240
+-- What kills or stalls other pools, at the size at which it does.
+local conc = require "conc"
+local helper = require "spec.helper"
+
+local soon = helper.soon * 3
+
+-- Pids of the workers: the children of the template, which is our child.
+local function workers_of(pool_name)
+  local pids = {}
+  for _, who in ipairs(conc.list_alive()) do
+    if who:name():find(pool_name .. "/worker", 1, true) then pids[#pids + 1] = who:pid() end
+  end
+  return pids
+end
+
+describe("a process pool", function ()
+  it("gets a map of 100000 items right while workers are killed every 20 ms", function ()
+    local n = helper.sanitizer and 10000 or 100000
+    local list = {}
+    for i = 1, n do list[i] = i end
+    local pool <close> = conc.process_pool { workers = 3, retries = 3, name = "victims" }
+    local stop = conc.event()
+    local killed = conc.value(0)
+    local killer <close> = conc.thread(function ()
+      local random = math.random
+      while not stop:wait(0.02) do
+        local pids = workers_of("victims")
+        if #pids > 0 then
+          os.execute("kill -9 " .. pids[random(#pids)] .. " 2>/dev/null")
+          killed:add(1)
+        end
+      end
+    end)
+    local results = pool:map(function (x)
+      local sum = 0
+      for i = 1, 300 do sum = sum + i % 7 end
+      return x * 2 + sum - sum
+    end, list)
+    stop:set()
+    assert.are.equal(n, results.n)
+    for i = 1, n do
+      if results[i] ~= i * 2 then assert.are.equal(i * 2, results[i]) end
+    end
+    assert.is_true(killed:get() > 5, "workers were killed: " .. killed:get())
+  end)
+
+  it("runs thousands of tasks with a new worker for each", function ()
+    local n = helper.sanitizer and 200 or 2000
+    local pool <close> = conc.process_pool { workers = 4, max_tasks_per_worker = 1 }
+    local futures = {}
+    for i = 1, n do futures[i] = pool:submit(function (x) return x + 1 end, i) end
+    for i = 1, n do assert.are.equal(i + 1, futures[i]:result(soon)) end
+  end)
+
+  it("has ten thousand futures waited for at once", function ()
+    local pool <close> = conc.process_pool(2)
+    local futures = {}
+    for i = 1, 10000 do futures[i] = pool:submit(function (x) return -x end, i) end
+    local ended, left = conc.wait(futures, { timeout = soon })
+    assert.are.equal(10000, #ended)
+    assert.are.equal(0, #left)
+    for i = 1, 10000 do assert.are.equal(-i, futures[i]:result(0)) end
+  end)
+
+  for _, way in ipairs { "error", "exit", "crash" } do
+    it("an " .. way .. " while a task is decoded, run, or its result encoded costs that task", function ()
+      local pool <close> = conc.process_pool(2)
+      local act = ({
+        error = function () error("planned") end,
+        exit = function () os.exit(7) end,
+        crash = function () require("conc").current():kill("SEGV") end,
+      })[way]
+      local expected = ({ error = "planned", exit = "os.exit%(7%)", crash = "signal 11" })[way]
+      -- run
+      local f = pool:submit(act)
+      local ok, err = pcall(f.result, f, soon)
+      assert.is_false(ok)
+      assert.matches(expected, tostring(err))
+      -- the result: __close runs after the function's own return
+      f = pool:submit(function ()
+        local _ <close> = setmetatable({}, { __close = act })
+        return 1
+      end)
+      ok, err = pcall(f.result, f, soon)
+      assert.is_false(ok)
+      assert.matches(expected, tostring(err))
+      -- a result that cannot be sent
+      f = pool:submit(function () return io.tmpfile() end)
+      ok, err = pcall(f.result, f, soon)
+      assert.is_false(ok)
+      assert.matches("cannot send", tostring(err))
+      -- and the pool goes on
+      assert.are.equal(5, pool:submit(function () return 5 end):result(soon))
+    end)
+  end
+end)
+
+helper.each_pool(function (open)
+  it("abandons an endless source half-way", function ()
+    local pool <close> = open(2)
+    local n = 0
+    for i in pool:imap(function (x) return x end, function () n = n + 1 return n end) do
+      if i == 50 then break end
+    end
+    assert.are.equal(1, pool:submit(function () return 1 end):result(soon))
+  end)
+
+  it("can be opened and closed a hundred times", function ()
+    for i = 1, 100 do
+      local pool <close> = open(2)
+      assert.are.equal(i, pool:submit(function (x) return x end, i):result(soon))
+    end
+  end)
+end)

@@ -80,6 +80,13 @@ static int core_terminal (lua_State *L) {
   return 1;
 }
 
+/* core._home() -> a string for this state of this process, and no other */
+static int core_home (lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_pushfstring(L, "%d %p", (int)getpid(), lua_topointer(L, -1));
+  return 1;
+}
+
 /* core._raise(value, traceback): raises an error that was raised elsewhere */
 static int core_raise (lua_State *L) {
   call_give_traceback(luaL_optstring(L, 2, NULL));
@@ -88,6 +95,7 @@ static int core_raise (lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
+  { "_home", core_home },
   { "_raise", core_raise },
   { "_terminal", core_terminal },
   { "dump", core_dump },

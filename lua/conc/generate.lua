@@ -108,7 +108,7 @@ end
 
 -- Only where it was made: a copy in another state or process ends nothing.
 function generator.__gc(g)
-  if g.runner and g.home == conc.current():id() then leave(g) end
+  if g.runner and g.home == core._home() then leave(g) end
 end
 
 function generator.__tostring(g)
@@ -128,7 +128,7 @@ local function generate(options, f, ...)
   if not ok then check.relay(runner, options and 0 or -1) end
   -- The metatable comes last: so it is finalized before the handles that it needs.
   local g = setmetatable({queue = queue, runner = runner, process = o.process,
-                          home = conc.current():id()}, generator)
+                          home = core._home()}, generator)
   return g, nil, nil, g
 end
 

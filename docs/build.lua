@@ -1,10 +1,11 @@
--- Makes, from lua/conc/reference.lua, the two files that are kept in the tree:
+-- Makes, from lua/conc/reference.lua, the files that are kept in the tree:
 --
 --   docs/reference.md     every name, with types, results, errors and an example
---   lua/conc/meta.lua     the same for LuaLS (an editor's completion and checks)
+--   lua/conc/meta.lua     the same for LuaLS (an editor's completion and checks);
+--                         meta_http.lua for conc.http
 --
 -- and from those and the other documents the HTML in build/docs. 'make docs' runs it.
---   lua5.4 docs/build.lua --check   only tells whether the two files are as made
+--   lua5.4 docs/build.lua --check   only tells whether these files are as made
 package.path = "lua/?.lua;docs/?.lua;" .. package.path
 local manual = require "conc.manual"
 local markdown = require "markdown"
@@ -116,10 +117,10 @@ local function name_of_option(option)
 end
 
 -- The classes of option tables, each once.
-local function option_classes(out)
+local function option_classes(out, module)
   local done = {}
   for _, section in ipairs(manual.sections()) do
-    for _, entry in ipairs(section) do
+    for _, entry in ipairs((section.module or "conc") == module and section or {}) do
       local class = entry.options and (entry.params or ""):match("conc%.[%w_]+_options")
       if class and not done[class] then
         done[class] = true
@@ -187,26 +188,46 @@ local function define_functions(out, section, module)
   end
 end
 
-local function meta()
+local function definitions(name, module, head)
   local out = {
-    "---@meta conc",
+    "---@meta " .. name,
     "-- Definitions for LuaLS (lua-language-server). Made by docs/build.lua from reference.lua.",
     "-- luacheck: ignore\n",
+  }
+  table.move(head, 1, #head, #out + 1, out)
+  option_classes(out, module)
+  for _, section in ipairs(manual.sections()) do
+    if (section.module or "conc") == module then
+      if section.class then define_class(out, section) end
+      define_functions(out, section, module)
+    end
+  end
+  out[#out + 1] = ("return %s\n"):format(module)
+  return table.concat(out, "\n")
+end
+
+local function meta()
+  return definitions("conc", "conc", {
     "---@alias seconds number\n",
     "---@class conc.pool_stats",
     "---@field submitted integer", "---@field running integer", "---@field done integer",
     "---@field failed integer", "---@field restarted integer\n",
     "---@class conc", "---@field _VERSION string", "local conc = {}\n",
-  }
-  option_classes(out)
-  for _, section in ipairs(manual.sections()) do
-    if not section.module then
-      if section.class then define_class(out, section) end
-      define_functions(out, section, "conc")
-    end
+  })
+end
+
+local response_fields = {
+  "status integer", "ok boolean", "reason string", "headers table<string, string>", "body string",
+  "url string", "elapsed number", "path string", "bytes integer", "error string",
+}
+
+local function http_meta()
+  local head = {"---@class conc.response"}
+  for _, field in ipairs(response_fields) do
+    head[#head + 1] = "---@field " .. field:gsub(" ", "? ", 1)
   end
-  out[#out + 1] = "return conc\n"
-  return table.concat(out, "\n")
+  table.move({"", "---@class conc.http", "local http = {}\n"}, 1, 3, #head + 1, head)
+  return definitions("conc.http", "http", head)
 end
 
 -- ---- HTML ------------------------------------------------------------------------
@@ -280,7 +301,11 @@ end
 
 -- ---- run ---------------------------------------------------------------------------
 
-local made = {["docs/reference.md"] = reference_markdown(), ["lua/conc/meta.lua"] = meta()}
+local made = {
+  ["docs/reference.md"] = reference_markdown(),
+  ["lua/conc/meta.lua"] = meta(),
+  ["lua/conc/meta_http.lua"] = http_meta(),
+}
 
 if arg[1] == "--check" then
   local stale = false

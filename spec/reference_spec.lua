@@ -34,10 +34,27 @@ describe("the reference", function ()
       if name ~= "_VERSION" then there["conc." .. name] = true end
     end
     for _, section in ipairs(manual.sections()) do
-      for _, entry in ipairs(manual.functions(section)) do told[entry.name] = true end
+      for _, entry in ipairs(section.module and {} or manual.functions(section)) do
+        told[entry.name] = true
+      end
     end
     assert.are.equal("", names_missing(there, told), "not in lua/conc/reference.lua")
     assert.are.equal("", names_missing(told, there), "not in conc")
+  end)
+
+  it("has every function of conc.http, of a session and of a response", function ()
+    local index = manual.index()
+    for name in pairs(require "conc.http") do assert.is_table(index["http." .. name], name) end
+    for name, value in pairs(require "conc.http.session") do
+      if type(value) == "function" and name:sub(1, 2) ~= "__" and name ~= "new" then
+        assert.is_truthy(index["session:" .. name] or index["http." .. name], name)
+      end
+    end
+    for name, value in pairs(require "conc.http.response") do
+      if type(value) == "function" and name:sub(1, 2) ~= "__" then
+        assert.is_table(index["response:" .. name], name)
+      end
+    end
   end)
 
   it("has every class", function ()
@@ -127,10 +144,31 @@ end
 
 describe("the example of", function ()
   for _, section in ipairs(manual.sections()) do
-    for _, entry in ipairs(section) do
+    for _, entry in ipairs(section.module and {} or section) do
       it(entry.name .. " prints what it says", function ()
-        local code = section.prelude or 'local conc = require "conc"\n'
-        local run = helper.run_script(code .. entry.example, { timeout = 20 })
+        local run = helper.run_script('local conc = require "conc"\n' .. entry.example,
+                                      { timeout = 20 })
+        prints_what_it_says(entry.example, run)
+      end)
+    end
+  end
+end)
+
+-- Port 8000 may be in use here: the examples get the address of a server of ours.
+describe("beside a server, the example of", function ()
+  local server
+
+  setup(function ()
+    package.path = "examples/?.lua;" .. package.path
+    server = require("support.file_server").start("examples/pages", { workers = 2 })
+  end)
+  teardown(function () getmetatable(server).__close(server) end)
+
+  for _, section in ipairs(manual.sections()) do
+    for _, entry in ipairs(section.module and section or {}) do
+      it(entry.name .. " prints what it says", function ()
+        local code = entry.example:gsub("http://localhost:8000", server.url)
+        local run = helper.run_script(section.prelude .. code, { timeout = 20 })
         prints_what_it_says(entry.example, run)
       end)
     end

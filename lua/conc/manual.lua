@@ -41,11 +41,11 @@ function manual.members(section)
   return list
 end
 
--- The functions of the module in a section.
+-- The functions of the module (conc, http) in a section.
 function manual.functions(section)
-  local list = {}
+  local list, module = {}, section.module or "conc"
   for _, entry in ipairs(section) do
-    if entry.name:find("^conc%.") then list[#list + 1] = entry end
+    if entry.name:match("^(%w+)%.") == module then list[#list + 1] = entry end
   end
   return list
 end

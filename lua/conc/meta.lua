@@ -941,9 +941,9 @@ function queue:put(value, timeout) end
 ---@return string? reason
 function queue:get(timeout) end
 
----Adds all values of a list, in order, by few synchronisations: how many are in, and where
----that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a priority
----queue the list holds pairs `{value, priority}`.
+---Adds all values of a list, in order, by few synchronisations: how many are in, and
+---where that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a
+---priority queue the list holds pairs `{value, priority}`.
 ---```lua
 ---local q = conc.queue(2)
 ---print(q:put_many({"a", "b", "c"}, 0))   --> 2 timeout

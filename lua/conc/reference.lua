@@ -215,9 +215,9 @@ print(q:get(0))   --> nil timeout]],
   {
     name = "queue:put_many", params = "list: any[], timeout?: seconds",
     returns = "integer, reason: string?",
-    text = [[Adds all values of a list, in order, by few synchronisations: how many are in, and where
-that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a priority
-queue the list holds pairs `{value, priority}`.]],
+    text = [[Adds all values of a list, in order, by few synchronisations: how many are in, and
+where that is not all, why: `"timeout"` or `"closed"`. If one cannot be sent, none is put. Of a
+priority queue the list holds pairs `{value, priority}`.]],
     example = [[
 local q = conc.queue(2)
 print(q:put_many({"a", "b", "c"}, 0))   --> 2 timeout]],
@@ -441,6 +441,219 @@ futures, and `submit` raises its error]]},
   {"max_tasks_per_worker: integer", "none", "a worker is replaced after so many"},
   {"retries: integer", "`0`", "how often a task whose worker died is run again"},
   {"queue: integer", "none", "how many tasks may wait; `submit` then blocks"},
+}
+
+-- ---- conc.http --------------------------------------------------------------------
+
+local http_options = {
+  {"timeout: seconds", "none", "of the whole call"},
+  {"connect_timeout: seconds", "`10`", "until connected"},
+  {"stall_timeout: seconds", "`30`", "a transfer that stands still for so long ends"},
+  {"retries: integer", "`0`", "further tries, with growing pauses, of GET, HEAD, PUT, DELETE"},
+  {"redirects: integer", "`10`", "most to follow; 0 gives the 3xx response itself"},
+  {"max_bytes: integer", "1 GiB", "of the body"},
+  {"headers: table<string, string|string[]>", "none", "of the request"},
+  {"query: table", "none", "added to the URL"},
+  {"auth: string[]", "none", "`{user, password}`"},
+  {"bearer: string", "none", "a token"},
+  {"proxy: string|false", "from the environment", "a URL; `false`: none"},
+  {"ca: string", "the system's", "file of certificate authorities"},
+  {"verify: boolean", "`true`", "check the server's certificate"},
+  {"user_agent: string", "`conc (libcurl/...)`", ""},
+}
+
+local content_options = table.move(http_options, 1, #http_options, 5, {
+  {"body: string", "none", "as it is"},
+  {"json: any", "none", "a Lua value, encoded"},
+  {"form: table", "none", "urlencoded; with `files` part of a multipart body"},
+  {"files: table", "none", "multipart: `{field = path}` or `{field = {data =, filename =}}`"},
+})
+
+local many_options = table.move(http_options, 1, #http_options, 5, {
+  {"concurrency: integer", "`16`", "transfers at once"},
+  {"per_host: integer", "`8`", "of these, to one host"},
+  {"on_done: fun(i: integer, response: conc.response)", "none", "called as each ends"},
+  {"progress: boolean|function", "`false`", "a line on standard error, if that is a terminal"},
+})
+
+local function sends(name, text, example)
+  return {
+    name = "http." .. name, params = "url: string, options?: conc.content_options",
+    returns = "conc.response?, message: string?", text = text, options = content_options,
+    example = example,
+  }
+end
+
+-- Examples run beside a server of examples/pages on port 8000.
+local http_section = {
+  title = "HTTP: conc.http", module = "http",
+  prelude = 'local conc = require "conc"\nlocal http = require "conc.http"\n',
+  text = [[A module of its own: `local http = require "conc.http"`; [HTTP](http.md) tells it as a
+whole. A network failure is `nil, message`; a status of 400 or more is a response like any other.
+The examples ask a server that has `examples/pages` on port 8000.]],
+  {
+    name = "http.get", params = "url: string, options?: conc.http_options",
+    returns = "conc.response?, message: string?",
+    text = "Asks for a page: the response, or `nil` and what went wrong.",
+    raises = "for a misspelt option, and for a header with a line break in it.",
+    options = http_options,
+    example = [[
+local page = assert(http.get("http://localhost:8000/lock.html", {timeout = 10}))
+print(page.status, page.headers["content-type"])   --> 200 text/html
+print(http.get("http://127.0.0.1:1/"))             --> nil ...]],
+  },
+  {
+    name = "http.head", params = "url: string, options?: conc.http_options",
+    returns = "conc.response?, message: string?",
+    text = "The same without a body.",
+    options = http_options,
+    example = [[
+local page = http.head("http://localhost:8000/lock.html")
+print(page.status)   --> ...]],
+  },
+  sends("post", "Sends a body (`body`, `json`, `form` or `files`) by POST.", [[
+local answer = http.post("http://localhost:8000/lock.html", {json = {name = "Ann"}})
+print(answer.ok, answer.status)   --> false 400]]),
+  sends("put", "Sends a body by PUT.", [[
+local answer = http.put("http://localhost:8000/lock.html", {body = "text"})
+print(answer.status)   --> 400]]),
+  sends("patch", "Sends a body by PATCH.", [[
+local answer = http.patch("http://localhost:8000/lock.html", {body = "text"})
+print(answer.status)   --> 400]]),
+  sends("delete", "Asks for deletion by DELETE.", [[
+print(http.delete("http://localhost:8000/lock.html").status)   --> 400]]),
+  {
+    name = "http.request", params = "request: conc.request_options",
+    returns = "conc.response?, message: string?",
+    text = "Any request: `{url =, method =, ...}`; with a body the method is POST unless given.",
+    options = table.move(content_options, 1, #content_options, 3, {
+      {"url: string", "needed", ""}, {"method: string", "`GET`", ""},
+    }),
+    example = [[
+print(http.request{url = "http://localhost:8000/pool.html", method = "GET"}.ok)   --> true]],
+  },
+  {
+    name = "http.download",
+    params = "url: string, path: string, options?: conc.download_options",
+    returns = "bytes: integer?, response_or_message: any, response: conc.response?",
+    text = [[Saves a page: the size of the finished file and the response; `nil,
+message` and, of a status of 400 or more, the response. It is written beside the path and renamed
+when it is complete; what broke off is gone on with at the next call. A path that ends in `/` gets
+the server's name for the file.]],
+    options = table.move(http_options, 1, #http_options, 4, {
+      {"resume: boolean", "`true`", "go on with what broke off"},
+      {"sha256: string", "none", "the file has to have"},
+      {"progress: boolean|function", "`false`", "a line on standard error, if that is a terminal"},
+    }),
+    example = [[
+local path = os.tmpname()
+print(http.download("http://localhost:8000/lock.html", path) > 100)   --> true
+os.remove(path)]],
+  },
+  {
+    name = "http.get_many", params = "requests: (string|table)[], options?: conc.many_options",
+    returns = "conc.response[]",
+    text = [[Asks for many at once, from this one thread: the responses in order. One that failed
+has `ok = false`, `error` with the message, and no `status`.]],
+    options = many_options,
+    example = [[
+local list = http.get_many({"http://localhost:8000/lock.html", "http://127.0.0.1:1/"})
+print(list[1].ok, list[2].ok, list[2].error ~= nil)   --> true false true]],
+  },
+  {
+    name = "http.download_many", params = "pairs: string[][], options?: conc.many_options",
+    returns = "conc.response[]",
+    text = "Saves many at once, `{url, path}` each: responses with `path` and `bytes`.",
+    options = many_options,
+    example = [[
+local path = os.tmpname()
+local list = http.download_many({{"http://localhost:8000/lock.html", path}})
+print(list[1].ok, list[1].bytes > 100)   --> true true
+os.remove(path)]],
+  },
+  {
+    name = "http.session", params = "options?: conc.session_options", returns = "conc.session",
+    text = "Connections, cookies and options of its own, for all its calls.",
+    options = table.move(http_options, 1, #http_options, 3, {
+      {"base: string", "none", "relative URLs start there; credentials go to that host only"},
+      {"cookies: table[]", "none", "to start with, as `session:cookies` gives them"},
+    }),
+    example = [[
+local s <close> = http.session{base = "http://localhost:8000/"}
+print(s:get("lock.html").status)   --> 200]],
+  },
+  {
+    name = "http.submit", params = "name_or_url: string, ...: any", returns = "conc.future",
+    text = "A future of the call of that name (`get` where a URL is given), in another thread.",
+    example = [[
+local f = http.submit("http://localhost:8000/lock.html", {timeout = 10})
+print(f:result().status)   --> 200]],
+  },
+  {
+    name = "http.null", field = "lightuserdata",
+    text = "JSON's null, in what `response:json` gives and `json` takes.",
+    example = [[
+print(type(http.null))   --> userdata]],
+  },
+}
+
+local response_section = {
+  title = "HTTP responses", class = "response", module = "http", prelude = http_section.prelude,
+  text = [[Fields: `status`, `ok` (the status is below 400), `reason`, `headers` (by name in any
+case; a repeated one joined by ", "; `headers:all(name)` is the list), `body`, `url` (the final
+one), `elapsed` (seconds); of a download `path` and `bytes`; of a failed one `error`.]],
+  {
+    name = "response:json", params = "", returns = "any",
+    text = "The body as a Lua value. It takes lua-cjson or dkjson.",
+    raises = "where it is no JSON.",
+    example = [[
+local page = http.get("http://localhost:8000/lock.html")
+print(pcall(page.json, page))   --> false ...]],
+  },
+  {
+    name = "response:raise_for_status", params = "", returns = "conc.response",
+    text = "Itself, if it is ok.",
+    raises = "otherwise, what went wrong.",
+    example = [[
+print(pcall(function ()
+  return http.get("http://localhost:8000/none.html"):raise_for_status()
+end))   --> false ...404...]],
+  },
+  {
+    name = "response:status_line", params = "", returns = "string",
+    text = "Status and reason in one line.",
+    example = [[
+print(http.get("http://localhost:8000/none.html"):status_line())   --> 404 Not Found]],
+  },
+}
+
+local session_section = {
+  title = "HTTP sessions", class = "session", module = "http", prelude = http_section.prelude,
+  text = [[All calls of `conc.http` but `session` as methods: `s:get(url, options)` and so on.]],
+  {
+    name = "session:cookies", params = "", returns = "table[]",
+    text = [[The cookies that it has: a list of `{name =, value =, domain =, path =, expires =,
+secure =, httponly =, subdomains =}`.]],
+    example = [[
+local s <close> = http.session()
+print(#s:cookies())   --> 0]],
+  },
+  {
+    name = "session:submit", params = "name_or_url: string, ...: any", returns = "conc.future",
+    text = [[A future of one of its calls, made in another thread by a session like this one, with
+a copy of its cookies.]],
+    example = [[
+local s <close> = http.session{base = "http://localhost:8000/"}
+print(s:submit("get", "lock.html"):result().status)   --> 200]],
+  },
+  {
+    name = "session:close", params = "", returns = "",
+    text = "Ends its connections and forgets its cookies. A `<close>` variable does the same.",
+    example = [[
+local s = http.session()
+s:close()
+print(s)   --> conc.http session (closed)]],
+  },
 }
 
 -- ---- the sections --------------------------------------------------------------
@@ -1537,4 +1750,5 @@ function of conc); without one, the list of all.]],
 print(conc.help("queue.put"):match("^[^\n]+"))   --> queue:put(value [, timeout]) -> ...]],
     },
   },
+  http_section, response_section, session_section,
 }

@@ -6,6 +6,7 @@
 ** by kind ('classes_key').
 */
 #include "bind.h"
+#include "poke.h"
 #include "sys.h"
 #include "task.h"
 
@@ -287,6 +288,7 @@ static void run_interrupt (lua_State *L) {
 void bind_raise (lua_State *L, int rc) {
   switch (rc) {
     case CONC_CANCELLED:
+      poke_met();
       bind_pushcancelled(L);
       lua_error(L);
       break;

@@ -138,6 +138,11 @@ static void cancel_hook (lua_State *L, lua_Debug *ar) {
   lua_error(L);
 }
 
+void poke_met (void) {
+  if (mine.met++ == 0 && mine.L != NULL && lua_gethook(mine.L) == cancel_hook)
+    set_hooks(GRACE);
+}
+
 static void set_hook (lua_State *L, void *count) {
   lua_sethook(L, cancel_hook, LUA_MASKCOUNT, *(int *)count);
 }

@@ -49,6 +49,9 @@ void poke_thread (thread_key key);
 void poke_ask_line (uint32_t index);
 /* For the keeper: all of this process that were asked to stop, or where they are. */
 void poke_asked (void);
+/* The calling thread meets its cancelling in a wait: who swallows it there has
+   the same time to clean up. */
+void poke_met (void);
 /* This process is a forked child of ours: SIGURG is ours. */
 void poke_child (void);
 /* Does the calling thread stand in a __close handler of the state of L? */

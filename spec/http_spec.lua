@@ -273,6 +273,27 @@ describe("conc.http", function ()
     end)
   end)
 
+  it("goes on in both processes when it forks in the middle", function ()
+    local run = helper.run_script(([[
+      local conc, http = require "conc", require "conc.http"
+      local url, path = "%s", "%s"
+      local child
+      local jobs = {{url .. "/json?1", path .. "a"}, {url .. "/part?forked,0", path .. "b"}}
+      for i = 3, 9 do jobs[i] = {url .. "/slow?0.3", path .. i} end
+      local list = http.download_many(jobs, {on_done = function (i)
+        child = child or conc.process(function ()
+          local r = assert(http.get(url .. "/json?2"))
+          return r.body, #http.get_many{url .. "/json?3", url .. "/json?4"}
+        end)
+      end})
+      print(child:result())
+      for i, r in ipairs(list) do io.write(tostring(r.ok), r.bytes or 0, " ") end]])
+      :format(bad.url, path_of("")))
+    assert.are.equal("2\t2\ntrue1 false0 true7 true7 true7 true7 true7 true7 true7 ",
+      run.out .. run.err)
+    assert.are.equal("3 4 5 6 7 8 9 a ", left())
+  end)
+
   describe("redirects", function ()
     it("are followed, and the final URL is told", function ()
       local r = assert(http.get(bad.url .. "/hops?3"))
@@ -969,6 +990,11 @@ describe("conc.http", function ()
       raises("option 'base'", http.session, {base = "ftp://x/"})
     end)
 
+    it("stays in its thread", function ()
+      local s <close> = http.session()
+      raises("cannot send", require("conc").thread, function () return s end)
+    end)
+
     it("is closed at the end", function ()
       local s = http.session()
       assert(s:get(bad.url .. "/echo"))
@@ -1048,9 +1074,11 @@ describe("conc.http", function ()
   describe("submit", function ()
     local conc = require "conc"
 
-    -- The pool is kept, and so is what it runs: both are there before tests count.
+    -- The pool is kept, with its workers and what they run: all there before tests count.
     setup(function ()
-      http.submit("nonsense:"):join(helper.soon)
+      local busy = {}
+      for i = 1, 8 do busy[i] = http.submit(bad.url .. "/slow?0.3") end
+      conc.wait(busy)
       local s <close> = http.session()
       s:submit("nonsense:"):join(helper.soon)
     end)

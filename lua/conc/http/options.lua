@@ -10,16 +10,16 @@ local options = {}
 
 options.default_body = 1 << 30  -- max_bytes of a body in memory: stops a decompression bomb
 
+local getinfo = debug and debug.getinfo  -- a host may have left it out
+
 -- Raises in the name of the caller: at the nearest level outside this module.
 local function raise(message, ...)
-  local level = 2
-  while true do
-    local info = debug.getinfo(level, "S")
-    if not info then break end
-    if info.what ~= "C" and not info.source:find("conc/http[/.]") then break end
+  local level, info = 1
+  repeat
     level = level + 1
-  end
-  error(message:format(...), level)
+    info = getinfo and getinfo(level, "S")
+  until not info or info.what ~= "C" and not info.source:find("conc/http[/.]")
+  error(message:format(...), info and level or 0)
 end
 options.raise = raise
 

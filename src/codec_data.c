@@ -3,202 +3,191 @@
 **
 ** nil, booleans, numbers, strings and tables of them, sharing and cycles
 ** included; most messages are no more. Whatever is more (a metatable, a
-** function, a table that a module has) stops this gear, and the message starts
-** again through the API. Nothing here touches the Lua stack or allocates in
-** Lua, so nothing moves and no collector runs.
+** function, a table that a module has, tables nested deeper than C likes to
+** recur) stops this gear, and the message starts again through the API. Nothing
+** here touches the Lua stack or allocates in Lua, so nothing moves and no
+** collector runs.
+**
+** Each function takes where the next byte goes and returns where it went on;
+** NULL: see e->status.
 */
 #include "codec_impl.h"
 #include "codec_peek.h"
 
-static inline size_t string_length (const struct peek_string *s, unsigned char type) {
-  return type == PEEK_SHORT ? s->short_length : s->u.long_length;
+#define DEPTH_MAX  150
+
+static char *fail (struct encoder *e, int status) {
+  e->status = status;
+  return NULL;
 }
 
-/* A string that is written once, as the API's put_kept_string. */
-static int put_long (struct encoder *e, const struct peek_string *s) {
+/* 'p' with room for 'n' bytes more. */
+static inline char *room (struct encoder *e, char *p, size_t n) {
+  if (likely((size_t)(e->end - p) >= n))
+    return p;
+  e->p = p;
+  return encoder_grow(e, n) == DONE ? e->p : NULL;
+}
+
+static char *put_ref (struct encoder *e, char *p, uint64_t offset) {
+  if ((p = room(e, p, 9)) == NULL)
+    return NULL;
+  e->p = p;
+  encoder_put_ref(e, T_REF, offset);
+  return e->p;
+}
+
+/* A string that is written once. */
+static char *put_long (struct encoder *e, char *p, const struct peek_string *s) {
   uint64_t found;
   size_t length = s->u.long_length;
-  int met = seen_enter(&e->s->seen, (uintptr_t)s, encoder_offset(e), &found);
+  int met = seen_enter(&e->s->seen, (uintptr_t)s, (size_t)(p - e->body), &found);
   if (met < 0)
-    return encoder_stop(e, NO_MEMORY);
+    return fail(e, NO_MEMORY);
   if (met)
-    return encoder_put_ref(e, T_REF, found);
-  if (!encoder_room(e, length + NUMBER_ROOM))
-    return -1;
-  *e->p++ = (char)T_LONG;
-  store64(e->p, length);
-  memcpy(e->p + 8, s->bytes, length);
-  e->p += 8 + length;
-  return CONSUMED;
+    return put_ref(e, p, found);
+  if ((p = room(e, p, length + NUMBER_ROOM)) == NULL)
+    return NULL;
+  *p++ = (char)T_LONG;
+  store64(p, length);
+  memcpy(p + 8, s->bytes, length);
+  return p + 8 + length;
 }
 
-/* OPENED: it is a table. */
-static inline int put_scalar (struct encoder *e, unsigned char type,
-                              const union peek_payload *u) {
-  if (type == PEEK_SHORT) {
-    const struct peek_string *s = (const struct peek_string *)u->p;
-    if (!encoder_room(e, (size_t)s->short_length + NUMBER_ROOM))
-      return -1;
-    e->p = write_string(e->p, s->bytes, s->short_length);
-    return CONSUMED;
-  }
-  if (!encoder_room(e, NUMBER_ROOM))
-    return -1;
+static char *put_table (struct encoder *e, char *p, const struct peek_table *t, int depth);
+
+static inline char *put_value (struct encoder *e, char *p, unsigned char type,
+                               const union peek_payload *u, int depth) {
+  if ((p = room(e, p, KEPT_MIN + NUMBER_ROOM)) == NULL)
+    return NULL;
   switch (type) {
-    case PEEK_INTEGER: e->p = write_integer(e->p, u->i); return CONSUMED;
-    case PEEK_FLOAT: e->p = write_float(e->p, u->n); return CONSUMED;
-    case PEEK_FALSE: *e->p++ = (char)T_FALSE; return CONSUMED;
-    case PEEK_TRUE: *e->p++ = (char)T_TRUE; return CONSUMED;
-    case PEEK_LONG: return put_long(e, (const struct peek_string *)u->p);
-    case PEEK_TABLE: return OPENED;
-    default: return encoder_stop(e, AGAIN_PLAIN);
-  }
-}
-
-static int open_table (struct encoder *e, const struct peek_table *t) {
-  struct scratch *s = e->s;
-  uint64_t found;
-  int met = seen_enter(&s->seen, (uintptr_t)t, encoder_offset(e), &found);
-  if (unlikely(met < 0))
-    return encoder_stop(e, NO_MEMORY);
-  if (met)
-    return encoder_put_ref(e, T_REF, found);
-  if (t->metatable != NULL || module_knows(e->state, t))
-    return encoder_stop(e, AGAIN_PLAIN);
-  if (unlikely(e->depth == s->frames_size) && !scratch_frames(s))
-    return encoder_stop(e, NO_MEMORY);
-  if (!encoder_room(e, 6))
-    return -1;
-  struct frame *f = &s->frames[e->depth++];
-  size_t n = peek_array_size(t);
-  f->phase = PHASE_ARRAY;
-  f->table = t;
-  f->count = 0;
-  f->i = 0;
-  f->n = (lua_Integer)n;
-  f->large = n > 0xff;
-  f->pos = encoder_offset(e);
-  *e->p = (char)(f->large ? T_TABLE32 : T_TABLE8);
-  e->p += f->large ? 6 : 3;
-  return OPENED;
-}
-
-/* A run of numbers; where it ends. */
-static lua_Integer put_numbers (struct encoder *e, const struct peek_value *v,
-                                lua_Integer i, lua_Integer n) {
-  while (i < n) {
-    lua_Integer upto = n - i < 1024 ? n : i + 1024;
-    if (!encoder_room(e, 1024 * NUMBER_ROOM))
-      return -1;
-    char *p = e->p;
-    for (; i < upto; i++) {
-      if (v[i].type == PEEK_INTEGER)
-        p = write_integer(p, v[i].u.i);
-      else if (v[i].type == PEEK_FLOAT)
-        p = write_float(p, v[i].u.n);
-      else {
-        e->p = p;
-        return i;
-      }
+    case PEEK_SHORT: {
+      const struct peek_string *s = (const struct peek_string *)u->p;
+      return write_string(p, s->bytes, s->short_length);
     }
-    e->p = p;
+    case PEEK_INTEGER: return write_integer(p, u->i);
+    case PEEK_FLOAT: return write_float(p, u->n);
+    case PEEK_TABLE:
+      return put_table(e, p, (const struct peek_table *)u->p, depth + 1);
+    case PEEK_FALSE: *p = (char)T_FALSE; return p + 1;
+    case PEEK_TRUE: *p = (char)T_TRUE; return p + 1;
+    case PEEK_LONG: return put_long(e, p, (const struct peek_string *)u->p);
+    default: return fail(e, AGAIN_PLAIN);
   }
-  return i;
 }
 
-static void patch_elements (struct encoder *e, const struct frame *f) {
-  char *p = e->body + f->pos + 1;
-  if (f->large)
-    store32(p, (uint32_t)f->i);
-  else
-    *p = (char)f->i;
-}
-
-/* The elements before the first nil. */
-static int step_array (struct encoder *e, struct frame *f) {
-  const struct peek_value *v = f->table->array;
-  while (f->i < f->n) {
-    if (f->large) {
-      lua_Integer i = put_numbers(e, v, f->i, f->n);
-      if (i < 0)
-        return -1;
-      if ((f->i = i) == f->n)
+/* Numbers from '*i' on, up to the first that is none. */
+static char *put_numbers (struct encoder *e, char *p, const struct peek_value *v,
+                          size_t *i, size_t n) {
+  while (*i < n) {
+    size_t k = *i, upto = n - k < 1024 ? n : k + 1024;
+    if ((p = room(e, p, 1024 * NUMBER_ROOM)) == NULL)
+      return NULL;
+    for (; k < upto; k++) {
+      if (v[k].type == PEEK_INTEGER)
+        p = write_integer(p, v[k].u.i);
+      else if (v[k].type == PEEK_FLOAT)
+        p = write_float(p, v[k].u.n);
+      else
         break;
     }
-    const struct peek_value *x = &v[f->i];
-    if (peek_is_nil(x->type))
+    *i = k;
+    if (k < upto)
       break;
-    int rc = put_scalar(e, x->type, &x->u);
-    if (rc < 0)
-      return rc;
-    f->i++;
-    if (rc == OPENED && (rc = open_table(e, (const struct peek_table *)x->u.p)) != CONSUMED)
-      return rc;
   }
-  patch_elements(e, f);
-  f->phase = PHASE_PAIRS;
-  return CONSUMED;
+  return p;
 }
 
-static inline int put_key (struct encoder *e, unsigned char type,
-                           const union peek_payload *u) {
-  int rc = put_scalar(e, type, u);
-  return rc == OPENED ? encoder_stop(e, AGAIN_PLAIN) : rc;
+/* The elements before the first nil; '*n' is their number then. */
+static char *put_elements (struct encoder *e, char *p, const struct peek_table *t,
+                           size_t *n, int depth) {
+  const struct peek_value *v = t->array;
+  size_t i = 0, size = *n;
+  while (i < size) {
+    if (size > 0xff && (p = put_numbers(e, p, v, &i, size)) == NULL)
+      return NULL;
+    if (i == size || peek_is_nil(v[i].type))
+      break;
+    if ((p = put_value(e, p, v[i].type, &v[i].u, depth)) == NULL)
+      return NULL;
+    i++;
+  }
+  *n = i;
+  return p;
 }
 
-/* What is behind the first nil of the array; then the nodes. */
-static int step_pairs (struct encoder *e, struct frame *f) {
-  const struct peek_table *t = f->table;
-  lua_Integer total = f->n + ((lua_Integer)1 << t->log_nodes);
-  while (f->i < total) {
-    const union peek_payload *u;
-    unsigned char type;
-    int rc;
-    lua_Integer i = f->i++;
-    if (unlikely(i < f->n)) {
-      const struct peek_value *x = &t->array[i];
-      union peek_payload key = { .i = i + 1 };
-      if (peek_is_nil(type = x->type))
-        continue;
-      u = &x->u;
-      rc = put_key(e, PEEK_INTEGER, &key);
-    }
-    else {
-      const struct peek_node *x = &t->nodes[i - f->n];
-      if (peek_is_nil(type = x->type))
-        continue;
-      u = &x->u;
-      rc = put_key(e, x->key_type, &x->key);
-    }
-    if (rc < 0)
-      return rc;
-    f->count++;
-    rc = put_scalar(e, type, u);
-    if (rc == OPENED)
-      rc = open_table(e, (const struct peek_table *)u->p);
-    if (rc != CONSUMED)
-      return rc;
+static inline char *put_pair (struct encoder *e, char *p, unsigned char key_type,
+                              const union peek_payload *key, unsigned char type,
+                              const union peek_payload *u, int depth) {
+  if (unlikely(key_type == PEEK_TABLE))
+    return fail(e, AGAIN_PLAIN);
+  if ((p = put_value(e, p, key_type, key, depth)) == NULL)
+    return NULL;
+  return put_value(e, p, type, u, depth);
+}
+
+/* What is behind the first nil of the array, and the nodes. */
+static char *put_pairs (struct encoder *e, char *p, const struct peek_table *t,
+                        size_t first, size_t size, size_t *count, int depth) {
+  size_t n = 0;
+  for (size_t i = first; i < size; i++) {
+    const struct peek_value *x = &t->array[i];
+    union peek_payload key = { .i = (lua_Integer)i + 1 };
+    if (peek_is_nil(x->type))
+      continue;
+    if ((p = put_pair(e, p, PEEK_INTEGER, &key, x->type, &x->u, depth)) == NULL)
+      return NULL;
+    n++;
   }
-  e->body[f->pos + (f->large ? 5 : 2)] = (char)size_pack(f->count);
-  if (f->count > 0) {
-    if (!encoder_room(e, 1))
-      return -1;
-    *e->p++ = (char)T_END;
+  const struct peek_node *x = t->nodes, *end = x + ((size_t)1 << t->log_nodes);
+  for (; x < end; x++) {
+    if (peek_is_nil(x->type))
+      continue;
+    if ((p = put_pair(e, p, x->key_type, &x->key, x->type, &x->u, depth)) == NULL)
+      return NULL;
+    n++;
   }
-  e->depth--;
-  return CONSUMED;
+  *count = n;
+  return p;
+}
+
+static char *put_table (struct encoder *e, char *p, const struct peek_table *t, int depth) {
+  uint64_t found;
+  size_t pos = (size_t)(p - e->body), size = peek_array_size(t), n = size, count;
+  bool large = size > 0xff;
+  int met = seen_enter(&e->s->seen, (uintptr_t)t, pos, &found);
+  if (unlikely(met != 0))
+    return met > 0 ? put_ref(e, p, found) : fail(e, NO_MEMORY);
+  if (unlikely(t->metatable != NULL || depth > DEPTH_MAX || module_knows(e->state, t)))
+    return fail(e, AGAIN_PLAIN);
+  if ((p = room(e, p, 6)) == NULL)
+    return NULL;
+  *p = (char)(large ? T_TABLE32 : T_TABLE8);
+  p += large ? 6 : 3;
+  if (size > 0 && (p = put_elements(e, p, t, &n, depth)) == NULL)
+    return NULL;
+  if ((p = put_pairs(e, p, t, n, size, &count, depth)) == NULL)
+    return NULL;
+  char *head = e->body + pos + 1;
+  if (large)
+    store32(head, (uint32_t)n);
+  else
+    *head = (char)n;
+  head[large ? 4 : 1] = (char)size_pack(count);
+  if (count > 0) {
+    if ((p = room(e, p, 1)) == NULL)
+      return NULL;
+    *p++ = (char)T_END;
+  }
+  return p;
 }
 
 int data_put (struct encoder *e, const void *address) {
-  uint32_t base = e->depth;
   if (e->state == NULL && !module_ready(e))
     return -1;
-  int rc = open_table(e, (const struct peek_table *)address);
-  while (rc >= 0 && e->depth > base) {
-    struct frame *f = &e->s->frames[e->depth - 1];
-    if (f->phase == PHASE_ARRAY && (rc = step_array(e, f)) != CONSUMED)
-      continue;
-    rc = step_pairs(e, f);
-  }
-  return rc < 0 ? rc : CONSUMED;
+  char *p = put_table(e, e->p, (const struct peek_table *)address, 0);
+  if (p == NULL)
+    return -1;
+  e->p = p;
+  return CONSUMED;
 }

@@ -182,9 +182,10 @@ static void unspill (struct decoder *d) {
   lua_rotate(L, FRAME_MEMORY(d) + 1, SPILL_SLOTS);
 }
 
-static void stack_room (struct decoder *d) {
-  if (d->depth == 0 || d->depth % 64 == 8) {
-    int levels = d->depth == 0 ? 8 : 64;
+/* Room for the next frames. The first few have what every C function has. */
+static inline void stack_room (struct decoder *d) {
+  if (unlikely(d->depth % 64 == 3)) {
+    int levels = 64;
     if (lua_gettop(d->L) - d->bottom > 2 * SPILL_SLOTS)
       spill(d);
     luaL_checkstack(d->L, levels * FRAME_SLOTS + LUA_MINSTACK, "message nested too deeply");
@@ -202,7 +203,7 @@ static void frames_grow (struct decoder *d) {
   lua_replace(d->L, FRAME_MEMORY(d));
 }
 
-static struct dframe *push_frame (struct decoder *d, int kind, int phase, size_t pos) {
+static inline struct dframe *push_frame (struct decoder *d, int kind, int phase, size_t pos) {
   if (unlikely(d->depth == d->size))
     frames_grow(d);
   struct dframe *f = &d->frames[d->depth++];
@@ -498,8 +499,16 @@ static int step_pairs (struct decoder *d, struct dframe *f, bool have) {
       f->phase = PHASE_PAIRS;
       have = false;
     }
-    if (!have && get_value(d) == OPENED)
-      return OPENED;
+    if (!have) {
+      need(d, 1);
+      int tag = (uint8_t)*d->p;
+      if (likely(tag < T_NIL)) {
+        d->p++;
+        get_small(d, tag);
+      }
+      else if (get_value(d) == OPENED)
+        return OPENED;
+    }
     lua_rawset(L, -3);
     f->phase = PHASE_KEY;
     have = false;
@@ -588,54 +597,68 @@ static int step_table (struct decoder *d, struct dframe *f, bool have) {
 
 /* {=== functions ===} */
 
-static struct code_head *get_code (struct decoder *d, int form, int *nups,
-                                   const char **bytes, uint64_t *length) {
-  struct code_head *c = NULL;
+struct bytecode {
+  uint64_t id;                /* 0: not known by one */
+  const char *bytes;
+  uint64_t length;
+  int nups;
+};
+
+static void get_code (struct decoder *d, int form, struct bytecode *c) {
+  c->id = 0;
   if (form & FUNCTION_INLINE) {
+    if (form & FUNCTION_NAMED) {
+      need(d, 8);
+      c->id = load64(d->p);
+      d->p += 8;
+    }
     need(d, 8);
-    *length = load64(d->p);
+    c->length = load64(d->p);
     d->p += 8;
-    need(d, *length);
-    *bytes = d->p;
-    d->p += *length;
+    need(d, c->length);
+    c->bytes = d->p;
+    d->p += c->length;
   }
   else {
     struct block *b = get_block(d);
     if (b == NULL || b->kind != KIND_CODE)
       malformed(d, "no bytecode where a function has it");
-    c = (struct code_head *)(void *)b;
-    *bytes = code_bytes(c);
-    *length = c->length;
+    struct code_head *head = (struct code_head *)(void *)b;
+    c->id = head->id;
+    c->bytes = code_bytes(head);
+    c->length = head->length;
   }
   need(d, 1);
-  *nups = (uint8_t)*d->p++;
-  return c;
+  c->nups = (uint8_t)*d->p++;
 }
 
 static int get_function (struct decoder *d, int tag) {
   lua_State *L = d->L;
   size_t pos = (size_t)(d->p - d->body) - 1;
-  const char *bytes;
-  uint64_t length;
-  int nups;
+  struct bytecode c;
   need_trust(d, "a function");
   need(d, 1);
   int form = *d->p++;
-  struct code_head *c = get_code(d, form, &nups, &bytes, &length);
-  stack_room(d);
+  get_code(d, form, &c);
   need(d, 1);
-  bool env = nups == 1 && (uint8_t)*d->p == T_ENV;
-  bool again = c != NULL && c->constant && !(form & FUNCTION_AGAIN)
-               && (nups == 0 || env);
-  if (!again || !function_push_loaded(L, c, env)) {
-    function_load(L, bytes, (size_t)length, nups);
-    if (again)
-      function_keep_loaded(L, c);
+  int next = (uint8_t)*d->p;
+  bool env = c.nups == 1 && next == T_ENV;
+  bool keep = c.id != 0 && !(d->flags & CODEC_BYTES) && (c.nups == 0 || env)
+              && (form & (FUNCTION_CONSTANT | FUNCTION_AGAIN)) == FUNCTION_CONSTANT;
+  if (!keep || !function_push_loaded(L, c.id, env)) {
+    function_load(L, c.bytes, (size_t)c.length, c.nups);
+    if (keep)
+      function_keep_loaded(L, c.id);
   }
   if (tag & MARKED)
     remember(d, pos);
+  if (c.nups == 0 && next == T_END) {
+    d->p++;
+    return READY;
+  }
+  luaL_checkstack(L, 64 * FRAME_SLOTS + LUA_MINSTACK, NULL);
   struct dframe *f = push_frame(d, FRAME_FUNCTION, PHASE_UPVALUES, pos);
-  f->n = nups;
+  f->n = c.nups;
   return OPENED;
 }
 

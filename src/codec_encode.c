@@ -439,32 +439,56 @@ static int step_table (struct encoder *e, struct frame *f) {
 
 /* {=== functions ===} */
 
+static bool put_inline (struct encoder *e, struct code_head *head, int form) {
+  if (!encoder_room(e, (size_t)head->length + 19))
+    return false;
+  *e->p++ = (char)T_FUNCTION;
+  *e->p++ = (char)form;
+  if (form & FUNCTION_NAMED) {
+    store64(e->p, head->id);
+    e->p += 8;
+  }
+  store64(e->p, head->length);
+  memcpy(e->p + 8, code_bytes(head), (size_t)head->length);
+  e->p += 8 + head->length;
+  *e->p++ = (char)head->nups;
+  return true;
+}
+
+static bool put_reference (struct encoder *e, struct code_head *head, int form) {
+  uint64_t at = 0;
+  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_USERDATA, e->nrefs, &at);
+  if (met < 0 || (!met && (at = encoder_ref(e, &head->head)) == UINT32_MAX)) {
+    e->status = NO_MEMORY;
+    return false;
+  }
+  if (!encoder_room(e, 7))
+    return false;
+  *e->p++ = (char)T_FUNCTION;
+  *e->p++ = (char)form;
+  store32(e->p, (uint32_t)at);
+  e->p += 4;
+  *e->p++ = (char)head->nups;
+  return true;
+}
+
 static int put_code (struct encoder *e, const struct code *code) {
   struct code_head *head = (struct code_head *)(void *)code->block;
-  uint64_t at = 0;
-  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, e->nrefs, &at);
-  int form = (e->flags & CODEC_BYTES) ? FUNCTION_INLINE : 0;
+  uint64_t unused;
+  int form = head->constant ? FUNCTION_CONSTANT : 0;
+  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, 0, &unused);
+  bool good;
   if (met < 0)
     return encoder_stop(e, NO_MEMORY);
   if (met)
     form |= FUNCTION_AGAIN;
-  size_t size = (form & FUNCTION_INLINE) ? 8 + (size_t)head->length : 4;
-  if (!encoder_room(e, size + 3))
-    return -1;
-  *e->p++ = (char)T_FUNCTION;
-  *e->p++ = (char)form;
-  if (form & FUNCTION_INLINE) {
-    store64(e->p, head->length);
-    memcpy(e->p + 8, code_bytes(head), (size_t)head->length);
-  }
-  else {
-    if (!met && (at = encoder_ref(e, &head->head)) == UINT32_MAX)
-      return encoder_stop(e, NO_MEMORY);
-    store32(e->p, (uint32_t)at);
-  }
-  e->p += size;
-  *e->p++ = (char)code->nups;
-  return 0;
+  if (e->flags & CODEC_BYTES)
+    good = put_inline(e, head, form | FUNCTION_INLINE);
+  else if (head->length <= INLINE_MAX && !met)
+    good = put_inline(e, head, form | FUNCTION_INLINE | FUNCTION_NAMED);
+  else
+    good = put_reference(e, head, form);
+  return good ? 0 : -1;
 }
 
 static int open_function (struct encoder *e) {
@@ -480,6 +504,12 @@ static int open_function (struct encoder *e) {
   struct code *code = function_code(e);
   if (code == NULL)
     return -1;
+  if (code->nups == 0) {  /* nothing follows */
+    if (put_code(e, code) < 0 || !put_byte(e, T_END))
+      return -1;
+    lua_settop(L, -2);
+    return CONSUMED;
+  }
   struct frame *f = push_frame(e, FRAME_FUNCTION, PHASE_UPVALUES);
   if (f == NULL)
     return -1;

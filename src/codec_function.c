@@ -445,10 +445,11 @@ void function_load (lua_State *L, const char *bytes, size_t length, int nups) {
                (int)ar.nups, nups);
 }
 
-bool function_push_loaded (lua_State *L, struct code_head *c, bool with_env) {
+bool function_push_loaded (lua_State *L, uint64_t id, bool with_env) {
   codec_slot(L, SLOT_LOADED);
-  lua_rawgeti(L, -1, (lua_Integer)c->id);
-  lua_remove(L, -2);
+  lua_rawgeti(L, -1, (lua_Integer)id);
+  lua_copy(L, -1, -2);
+  lua_settop(L, -2);
   if (lua_type(L, -1) == LUA_TFUNCTION) {
     if (!with_env)
       return true;
@@ -463,7 +464,7 @@ bool function_push_loaded (lua_State *L, struct code_head *c, bool with_env) {
   return false;
 }
 
-void function_keep_loaded (lua_State *L, struct code_head *c) {
+void function_keep_loaded (lua_State *L, uint64_t id) {
   struct codec_state *cs = codec_state(L);
   if (cs->nloaded++ % LOADED_MAX == LOADED_MAX - 1) {  /* forget them all */
     lua_newtable(L);
@@ -471,7 +472,7 @@ void function_keep_loaded (lua_State *L, struct code_head *c) {
   }
   codec_slot(L, SLOT_LOADED);
   lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)c->id);
+  lua_rawseti(L, -2, (lua_Integer)id);
   lua_pop(L, 1);
 }
 

@@ -64,9 +64,12 @@ enum tag {
 #define MARKED  1
 
 enum function_form {
-  FUNCTION_INLINE = 1,  /* u64 length and the bytecode; else u32: a reference */
-  FUNCTION_AGAIN  = 2   /* not the first of its bytecode in this message */
+  FUNCTION_INLINE   = 1, /* u64 length and the bytecode; else u32: a reference */
+  FUNCTION_NAMED    = 2, /* inline, and its u64 id comes before */
+  FUNCTION_AGAIN    = 4, /* not the first of its bytecode in this message */
+  FUNCTION_CONSTANT = 8  /* nothing in it assigns to an upvalue */
 };
+#define INLINE_MAX  300  /* shorter bytecode costs less to copy than to count */
 
 #define HEAD_SHARED  0x80   /* something in the message is marked */
 #define HEAD_MANY    0x7f   /* u32 number of values follows */
@@ -120,14 +123,45 @@ struct seen {
 };
 enum seen_sort { SEEN_OBJECT = 0, SEEN_NAME = 1, SEEN_USERDATA = 2, SEEN_CODE = 3 };
 
+#define EPOCH_MAX    0xffff
+#define EPOCH(slot)  ((uint32_t)((slot)->where & EPOCH_MAX))
+
+bool seen_grow (struct seen *s);
+void seen_clear (struct seen *s);
+void seen_free (struct seen *s);
+
+/* The slot of 'key', or the free one where it would be: see codec_seen.c. */
+static inline struct seen_slot *seen_slot (const struct seen *s, uintptr_t key) {
+  uint64_t region = (uint64_t)(key >> 16) * UINT64_C(0x9E3779B97F4A7C15);
+  uint32_t i = ((uint32_t)(key >> 4) + (uint32_t)(region >> 32)) & s->mask;
+  while (EPOCH(&s->slots[i]) == s->epoch && s->slots[i].key != key)
+    i = (i + 1) & s->mask;
+  return &s->slots[i];
+}
+
 /*
 ** Finds 'key' or enters it with 'where'. 1: it was there, '*found' says where;
 ** 0: entered; -1: no memory.
 */
-int seen_enter (struct seen *s, uintptr_t key, uint64_t where, uint64_t *found);
-void seen_change (struct seen *s, uintptr_t key, uint64_t where);
-void seen_clear (struct seen *s);
-void seen_free (struct seen *s);
+static inline int seen_enter (struct seen *s, uintptr_t key, uint64_t where,
+                              uint64_t *found) {
+  if (unlikely(s->used * 2 >= s->mask) && !seen_grow(s))
+    return -1;
+  struct seen_slot *slot = seen_slot(s, key);
+  if (EPOCH(slot) == s->epoch) {
+    *found = slot->where >> 16;
+    return 1;
+  }
+  slot->key = key;
+  slot->where = where << 16 | s->epoch;
+  s->used++;
+  return 0;
+}
+
+/* 'key' is there. */
+static inline void seen_change (struct seen *s, uintptr_t key, uint64_t where) {
+  seen_slot(s, key)->where = where << 16 | s->epoch;
+}
 
 /* {=== writing scalars ===} */
 
@@ -168,9 +202,30 @@ static inline char *write_float (char *p, lua_Number n) {
   return p + 9;
 }
 
+/* Short copies, without a call. */
+static inline void copy_short (char *to, const char *s, size_t n) {
+  if (n >= 8) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+      memcpy(to + i, s + i, 8);
+    memcpy(to + n - 8, s + n - 8, 8);
+  }
+  else if (n >= 4) {
+    memcpy(to, s, 4);
+    memcpy(to + n - 4, s + n - 4, 4);
+  }
+  else if (n > 0) {
+    to[0] = s[0];
+    to[n / 2] = s[n / 2];
+    to[n - 1] = s[n - 1];
+  }
+}
+
 static inline char *write_string (char *p, const char *s, size_t length) {
   if (likely(length <= SHORT_MAX)) {
     *p++ = (char)(T_STRING0 + length);
+    copy_short(p, s, length);
+    return p + length;
   }
   else if (length <= 0xff) {
     *p++ = (char)T_STRING8;
@@ -216,7 +271,6 @@ struct frame {
   size_t pos;             /* offset of its tag */
   lua_Integer i, n;
   struct code *code;      /* function: in the cache while the function lives */
-  const struct peek_table *table;   /* codec_data.c */
 };
 
 /* Memory of a thread, one for each encode that is under way in it. */
@@ -299,12 +353,11 @@ static inline int encoder_put_ref (struct encoder *e, int tag, uint64_t offset) 
 /* {=== per state (codec.c) ===} */
 
 /*
-** registry[&codec_key] is an array of a state's own tables, and
-** registry[&state_key] a userdata, the struct; its pointers lead to other
-** userdata of the state.
+** The registry has, by light userdata keys, a state's own tables ('slots') and
+** a userdata, the struct; its pointers lead to other userdata of the state.
 */
 enum slot {
-  SLOT_FUNCTIONS = 1, /* weak keys: function -> userdata with its code */
+  SLOT_FUNCTIONS,     /* weak keys: function -> userdata with its code */
   SLOT_CODES,         /* hash of bytecode -> that userdata; weak values */
   SLOT_LOADED,        /* id of bytecode -> function made of it */
   SLOT_OWN,           /* name of a thing of the standard library -> the thing */
@@ -317,7 +370,8 @@ enum slot {
   SLOT_PENDING,       /* list of names that require was asked for */
   SLOT_LIBRARY,       /* the table 'package' */
   SLOT_MODULE_LIST,   /* package.loaded */
-  SLOT_WEAK           /* the metatable of tables with weak values */
+  SLOT_WEAK,          /* the metatable of tables with weak values */
+  SLOT_COUNT
 };
 
 struct codec_state {
@@ -351,8 +405,30 @@ void module_open_state (lua_State *L, struct codec_state *cs);
 enum found module_put (struct encoder *e, const void *address);
 /* The state's tables are up to date with what is loaded; false: see e->status. */
 bool module_ready (struct encoder *e);
+
+/* The address map of a state: open addressing. */
+struct place {
+  const void *address;         /* NULL: free */
+  uint32_t index;              /* in SLOT_PLACES */
+  uint8_t sort;                /* enum sort */
+  uint8_t known;               /* enum known: what was found out about it */
+};
+struct place_map {
+  uint32_t mask;
+  uint32_t used;
+  struct place places[];
+};
+static inline struct place *map_slot (struct place_map *m, const void *address) {
+  uint64_t h = (uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15);
+  uint32_t i = (uint32_t)(h >> 32) & m->mask;
+  while (m->places[i].address != NULL && m->places[i].address != address)
+    i = (i + 1) & m->mask;
+  return &m->places[i];
+}
 /* May the table at the address be found by name? */
-bool module_knows (const struct codec_state *cs, const void *address);
+static inline bool module_knows (const struct codec_state *cs, const void *address) {
+  return map_slot(cs->map, address)->address != NULL;
+}
 /* [name] [value] on the top: is the value what the standard library has under
    this global name? */
 bool module_is_own_global (lua_State *L, struct codec_state *cs);
@@ -400,8 +476,8 @@ void function_push_global (struct encoder *e, const struct code *code, lua_Integ
 /* Pushes a new function of this bytecode; raises. */
 void function_load (lua_State *L, const char *bytes, size_t length, int nups);
 /* Pushes the one made of this code before, if its upvalue still is what it was. */
-bool function_push_loaded (lua_State *L, struct code_head *c, bool with_env);
-void function_keep_loaded (lua_State *L, struct code_head *c);
+bool function_push_loaded (lua_State *L, uint64_t id, bool with_env);
+void function_keep_loaded (lua_State *L, uint64_t id);
 
 /* {=== deep graphs ===} */
 

@@ -158,27 +158,6 @@ const char *module_pristine_path (bool cpath) {
 enum sort { SORT_STD, SORT_GLOBALS, SORT_MODULE, SORT_FIELD };
 enum known { KNOWN_NOT, KNOWN_BY_NAME, KNOWN_COPIED };
 
-struct place {
-  const void *address;         /* NULL: free */
-  uint32_t index;              /* in SLOT_PLACES */
-  uint8_t sort;                /* enum sort */
-  uint8_t known;               /* enum known: what was found out about it */
-};
-
-struct place_map {
-  uint32_t mask;
-  uint32_t used;
-  struct place places[];
-};
-
-static struct place *map_slot (struct place_map *m, const void *address) {
-  uint64_t h = (uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15);
-  uint32_t i = (uint32_t)(h >> 32) & m->mask;
-  while (m->places[i].address != NULL && m->places[i].address != address)
-    i = (i + 1) & m->mask;
-  return &m->places[i];
-}
-
 static struct place *map_find (struct codec_state *cs, const void *address) {
   struct place *p = map_slot(cs->map, address);
   return p->address != NULL ? p : NULL;
@@ -442,7 +421,7 @@ static void scan (lua_State *L, struct codec_state *cs) {
 /* Once in a message. */
 bool module_ready (struct encoder *e) {
   lua_State *L = e->L;
-  if (!lua_checkstack(L, 2 * LUA_MINSTACK)) {
+  if (!e->memory && !lua_checkstack(L, 2 * LUA_MINSTACK)) {
     e->status = NO_MEMORY;
     return false;
   }
@@ -457,10 +436,6 @@ bool module_ready (struct encoder *e) {
   }
   e->state = cs;
   return true;
-}
-
-bool module_knows (const struct codec_state *cs, const void *address) {
-  return map_slot(cs->map, address)->address != NULL;
 }
 
 /* {=== is it found by name? ===} */
@@ -492,7 +467,12 @@ static void push_searched (lua_State *L, int name, const char *field) {
 static void look_for (lua_State *L, int name) {
   const char *s = lua_tostring(L, name), *dot = strchr(s, '.');
   if (strncmp(s, "conc", 4) == 0 && (s[4] == '\0' || s[4] == '.')) {
-    lua_pushboolean(L, 1);
+    push_searched(L, name, "path");
+    if (lua_isnil(L, -1))
+      lua_pushboolean(L, 1);
+    else
+      lua_pushfstring(L, "@%s", lua_tostring(L, -1));
+    lua_remove(L, -2);
     return;
   }
   push_library_field(L, "preload");

@@ -781,6 +781,15 @@ describe("conc.http", function ()
       assert.are.equal(whole, read(path_of("g")))
     end)
 
+    it("takes a range for a file only if one was asked for", function ()
+      local bytes, message = http.download(bad.url .. "/unasked", path_of("f"))
+      refused(bytes, message, "206 Partial Content")
+      assert.are.equal("", left())
+      assert.are.equal(4, (http.download(bad.url .. "/unasked", path_of("f"),
+                                         {headers = {Range = "bytes=10-13"}})))
+      assert.are.equal("part", read(path_of("f")))
+    end)
+
     it("resumes nothing when told so", function ()
       refused(http.download(bad.url .. "/part?no,300000", path_of("f")))
       assert.truthy(http.download(bad.url .. "/part?no,300000", path_of("f"), {resume = false}))

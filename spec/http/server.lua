@@ -309,6 +309,11 @@ end
 
 paths["/content"] = function (r) answer(r, "200 OK", content(r.query)) end
 
+-- A range that nobody asked for, or one that somebody did
+paths["/unasked"] = function (r)
+  answer(r, "206 Partial Content", "part", {"Content-Range", "bytes 10-13/100"})
+end
+
 -- Where the last 206 began
 paths["/from"] = function (r) answer(r, "200 OK", tostring(counts[r.query .. "/from"])) end
 

@@ -348,9 +348,15 @@ local function no_file(run, job, res)
   finish(run, job, res)
 end
 
+-- 206 only where a range was asked for: by us, or by the program's own header
+local function brings_file(job, res)
+  if res.status == 206 then return job.resume > 0 or job.header_set.range ~= nil end
+  return res.status >= 200 and res.status <= 299
+end
+
 local function succeeded(run, job, res)
   if not job.part then return finish(run, job, dress(res)) end
-  if res.status < 200 or res.status > 299 then return no_file(run, job, res) end
+  if not brings_file(job, res) then return no_file(run, job, res) end
   return check_file(run, job, dress(res))
 end
 

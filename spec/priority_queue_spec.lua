@@ -3,7 +3,9 @@ local helper = require "spec.helper"
 
 local soon = helper.soon
 
-require "spec.queues" ("priority_queue", function (q, value, timeout) return q:put(value, 1, timeout) end)
+require "spec.queues" ("priority_queue", function (q, value, timeout)
+  return q:put(value, 1, timeout)
+end)
 
 describe("conc.priority_queue", function ()
   it("gives the lowest number first, with its priority", function ()
@@ -31,8 +33,9 @@ describe("conc.priority_queue", function ()
 
   it("compares integers and floats as Lua does", function ()
     local q = conc.priority_queue()
-    local list = { -math.huge, math.mininteger, math.mininteger + 1, -2.0 ^ 53 - 2, -1.5, -1, -0.5, 0, 0.5, 1,
-      2 ^ 53, (1 << 53) + 1, 2 ^ 53 + 2, math.maxinteger - 1, math.maxinteger, 2.0 ^ 63, math.huge }
+    local list = { -math.huge, math.mininteger, math.mininteger + 1, -2.0 ^ 53 - 2, -1.5, -1,
+      -0.5, 0, 0.5, 1, 2 ^ 53, (1 << 53) + 1, 2 ^ 53 + 2,
+      math.maxinteger - 1, math.maxinteger, 2.0 ^ 63, math.huge }
     local order = {}
     for i = 1, #list do order[i] = i end
     for i = #order, 2, -1 do

@@ -60,7 +60,9 @@ describe("conc.queue", function ()
 
     it("waits for room", function ()
       local q = conc.queue(2)
-      local t <close> = conc.thread(function (queue) return queue:put_many({1, 2, 3, 4, 5, 6, 7}) end, q)
+      local t <close> = conc.thread(function (queue)
+        return queue:put_many({1, 2, 3, 4, 5, 6, 7})
+      end, q)
       for i = 1, 7 do assert.are.equal(i, q:get(soon)) end
       assert.are.equal(7, t:result(soon))
     end)

@@ -20,8 +20,8 @@ return function (name, put)
     it("gives back what was put, whatever it is", function ()
       local q = make()
       local large = ("large "):rep(100000)
-      for _, v in ipairs { 1, -1, math.mininteger, 1.5, -0.0, 2 ^ 53, true, false, "", "\0x", ("s"):rep(480),
-        ("s"):rep(481), large, ("x"):rep(31), ("x"):rep(32), ("x"):rep(33) } do
+      for _, v in ipairs { 1, -1, math.mininteger, 1.5, -0.0, 2 ^ 53, true, false, "", "\0x",
+        ("s"):rep(480), ("s"):rep(481), large, ("x"):rep(31), ("x"):rep(32), ("x"):rep(33) } do
         assert.is_true(put(q, v))
         local got = q:get(0)
         assert.are.equal(v, got)
@@ -210,7 +210,8 @@ return function (name, put)
       assert.matches("bad argument #1 to 'get_many' %(max of 1 or more expected, got 0%)",
         pack_error(function () q:get_many(0) end))
       assert.matches("bad argument #1 to 'get_many'", pack_error(function () q:get_many() end))
-      assert.matches("bad argument #1 to 'get_many'", pack_error(function () q:get_many("many") end))
+      assert.matches("bad argument #1 to 'get_many'",
+        pack_error(function () q:get_many("many") end))
       assert.matches("bad argument #1 to 'put_many' %(list expected, got number%)",
         pack_error(function () q:put_many(5) end))
     end)

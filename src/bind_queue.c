@@ -210,13 +210,15 @@ struct filling { struct batch batch; struct queue *q; int rc; };
 static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) {
   struct record *r = batch_next(&f->batch);
   struct parcel p;
-  if (unlikely(type == LUA_TNIL))
-    luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
-  if (unlikely(r == NULL))
+  if (unlikely(type == LUA_TNIL || r == NULL)) {
+    if (type == LUA_TNIL)
+      luaL_error(L, "item %I of the list is nil", (LUAI_UACINT)i);
     luaL_error(L, "not enough memory");
+    return;  /* not reached */
+  }
   if (unlikely(!pack_plain(L, -1, type, f->q, r))) {
     codec_encode(L, lua_gettop(L), 1, 0, "item", (int)i - 1, &p);
-    if (!queue_pack(f->q, &p, batch_next(&f->batch))) {
+    if (!queue_pack(f->q, &p, r)) {
       f->rc = CONC_FULL;
       return;
     }
@@ -313,7 +315,7 @@ struct pouring { const char *at; uint32_t left; lua_Integer n; };
 static void pour_numbers (lua_State *L, int idx, struct pouring *p) {
   struct peek_value *array;
   lua_Integer limit = (lua_Integer)peek_limit(L, idx, &array);
-  while (p->left > 0 && p->n < limit) {
+  while (array != NULL && p->left > 0 && p->n < limit) {
     const struct record_head *h = (const struct record_head *)(const void *)p->at;
     if (!(h->length & RECORD_PLAIN) || h->flags > PLAIN_FLOAT)
       return;

@@ -143,16 +143,16 @@ void select_look (struct block *const *objects, int n) {
   }
 }
 
-static int wait_in_lines (struct selection *s, deadline until, int *which) {
-  struct places p;
+/* s->places: of the caller. */
+static int wait_in_lines (const struct selection *s, struct places *p, deadline until,
+                          int *which) {
   nanos look = 0;
   int rc, slept = CONC_OK;
-  if (!places_begin(&p, s->objects, s->n, false))
+  if (!places_begin(p, s->objects, s->n, false))
     return CONC_FULL;
-  s->places = &p;
   nap_begin(s->objects[0], "select", until);
   for (;;) {
-    bool joined = slept == CONC_OK && places_join(&p);
+    bool joined = slept == CONC_OK && places_join(p);
     rc = try_all(s, which);
     if (rc != CONC_TIMEOUT || slept != CONC_OK)
       break;
@@ -166,7 +166,7 @@ static int wait_in_lines (struct selection *s, deadline until, int *which) {
     if (look > LOOK_MIN)
       select_look(s->objects, s->n);
   }
-  places_end(&p, rc == CONC_OK ? *which : -1);
+  places_end(p, rc == CONC_OK ? *which : -1);
   nap_end();
   return rc;
 }
@@ -174,9 +174,12 @@ static int wait_in_lines (struct selection *s, deadline until, int *which) {
 int select_wait (struct block *const *objects, int n, int start, deadline until,
                  int (*take) (void *ctx, int i), void *ctx, int *which) {
   struct selection s = { objects, n, start, take, ctx, NULL };
+  struct places p;
   int rc = try_all(&s, which);
-  if (rc == CONC_TIMEOUT && until != DEADLINE_NOW)
-    rc = wait_in_lines(&s, until, which);
+  if (rc == CONC_TIMEOUT && until != DEADLINE_NOW) {
+    s.places = &p;
+    rc = wait_in_lines(&s, &p, until, which);
+  }
   return rc;
 }
 

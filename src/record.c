@@ -404,6 +404,8 @@ void process_leave (void) {
 static void sweep_guards (struct thread_record *t) {
   for (uint32_t d = load_relaxed(&t->depth); d > 0; d--) {
     struct guard *g = load_relaxed(&t->guards[d - 1]);
+    if (guard_held(g))
+      continue;  /* the sweep guard itself: ours by now */
     if (!guard_take_over(g, t))
       guard_lock(g);  /* another took it over: wait until it has repaired */
     guard_unlock(g);

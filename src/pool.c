@@ -132,28 +132,38 @@ static uint32_t items_of (struct task *t) {
   return t->nitems > 0 ? t->nitems : 1;
 }
 
-void pool_counts (struct crew *c, struct pool_counts *n) {
-  n->submitted = load_relaxed(&c->submitted);
-  n->done = load_relaxed(&c->done);
-  n->failed = load_relaxed(&c->failed);
-  n->restarted = load_relaxed(&c->restarted);
-  n->running = 0;
-  guard_lock(&c->guard);
-  for (uint32_t i = 0; i < c->places; i++)
-    n->running += working(&c->workers[i])
-               && load_relaxed(&c->workers[i].runs[0]) != NULL;
-  guard_unlock(&c->guard);
-}
-
-/* Every task passes here once, when it has ended. */
+/* Under the guard. Every task passes here once, when it has ended; who asks for
+   the counts before that counts it himself. */
 static void count_end (struct crew *c, struct task *t) {
+  if (task_flag(t, TASK_COUNTED))
+    return;
   uint32_t n = items_of(t), bad = load_relaxed(&t->nfailed);
   if (t->nitems == 0)
     bad = task_state(t) != TASK_DONE;
   else if (task_state(t) != TASK_DONE)
     bad = n - load_relaxed(&t->ngood);
-  add_relaxed(&c->failed, bad);
-  add_relaxed(&c->done, n - bad);
+  c->failed += bad;
+  c->done += n - bad;
+}
+
+void pool_counts (struct crew *c, struct pool_counts *n) {
+  guard_lock(&c->guard);
+  n->running = 0;
+  for (uint32_t i = 0; i < c->places; i++)
+    for (int k = 0; k < POOL_DEPTH + 2; k++) {
+      struct block *b = load_relaxed(&c->workers[i].runs[k]);
+      if (b == NULL)
+        continue;
+      if (!task_has_ended(task_state(task_of(b))))
+        n->running++;
+      else if (!(load_relaxed(&task_of(b)->flags) & TASK_COUNTED))
+        count_end(c, task_of(b));
+    }
+  n->submitted = c->submitted;
+  n->done = c->done;
+  n->failed = c->failed;
+  n->restarted = load_relaxed(&c->restarted);
+  guard_unlock(&c->guard);
 }
 
 /* {=== waking ===} */
@@ -168,25 +178,18 @@ static thread_key pop_bell (struct crew *c) {
   return gate_pop(&c->bell);
 }
 
-/* Somebody waits for any task to end. The commit of that end came before: the
-   fence pairs with the one in pool_wait_any. */
-static void tell_news (struct crew *c) {
-  fence_full();
-  if (gate_empty(&c->news))
-    return;
-  guard_lock(&c->guard);
-  gate_wake_all(&c->news);
-  guard_unlock(&c->guard);
-}
 
 /* The task in 'place' is over for this worker. One that was not claimed by it
    had been cancelled, or is run by another that counts it. */
 static void end_run (struct crew *c, struct block *_Atomic *place, bool claimed) {
   struct task *t = task_of(load_relaxed(place));
+  guard_lock(&c->guard);
   if (claimed || load_relaxed(&t->begun) == 0)
     count_end(c, t);
+  if (!gate_empty(&c->news))
+    gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
   block_unref(place);
-  tell_news(c);
 }
 
 /* The calling worker waits for a task, or does no more. */
@@ -269,7 +272,7 @@ int pool_submit (struct crew *c, struct task *t, deadline until) {
   if (rc == CONC_OK) {
     push_back(c, t);
     block_ref(&t->self, &t->head);
-    add_relaxed(&c->submitted, items_of(t));
+    c->submitted += items_of(t);
     worker = gate_pop(&c->work);
     if (worker == 0 && wants_worker(c))
       bell = pop_bell(c);
@@ -400,7 +403,6 @@ static int plain_wait_any (struct crew *c, struct block *const *tasks, size_t n,
       gate_leave(&me->node);
       gate_join(&c->news, &c->guard, &me->node);
       guard_unlock(&c->guard);
-      fence_full();
     }
     if (scan_ended(tasks, n, which) || rc != CONC_OK)
       break;

@@ -103,7 +103,8 @@ struct crew {
   struct block *_Atomic failure;   /* message: why it ended; owned */
   _Atomic uint32_t broken;         /* enum pool_break: it ended by pool_fail */
   int status;                      /* of the worker that died of its initializer */
-  _Atomic uint64_t submitted, done, failed, restarted;
+  uint64_t submitted, done, failed; /* items */
+  _Atomic uint64_t restarted;
   uint32_t places;                 /* constant after init */
   struct pool_worker workers[];
 };

@@ -39,6 +39,7 @@ enum task_flags {
   TASK_CHUNK      = 128,  /* 'call' is a bundle: function, then items */
   TASK_FIRST      = 512,  /* a chunk that stops at its first error */
   TASK_MAIN       = 512,  /* a thread of the host's own: has no call */
+  TASK_COUNTED    = 1024, /* in its pool's statistics; set under the crew's guard */
   TASK_LATE       = 256,  /* stopped for taking longer than its timeout */
   TASK_DIED       = 64    /* its process was killed, or left by os.exit */
 };

@@ -13,7 +13,7 @@
 **   4 carriers    codec, state, call, poke, thread, process, keeper, end, sight
 **   5 running     worker, pool
 **   6 network     http (a shared object of its own)
-**   7 Lua         bind, bind_<noun>, carrier, open
+**   7 Lua         bind, bind_<noun>, carrier, embed, conc.h, open
 **
 ** Two facts about the machine carry the design:
 **

@@ -605,8 +605,6 @@ static uint32_t free_place (struct crew *c) {
 /* Under the guard, which it gives back meanwhile. False: it could not be had. */
 static bool start_one (struct crew *c, const struct spawner *s) {
   uint32_t i = free_place(c);
-  if (i == c->places)
-    return true;
   struct pool_worker *w = &c->workers[i];
   store_relaxed(&w->ran, 0);
   store_relaxed(&w->begun, 0);
@@ -637,7 +635,7 @@ static uint32_t starting (struct crew *c) {
 /* As many as there is work for; with none at all to be had the pool fails. */
 static void start_wanted (struct crew *c, const struct spawner *s) {
   while (load_relaxed(&c->phase) < POOL_STOPPING && wants_worker(c)
-         && starting(c) < c->queued)
+         && starting(c) < c->queued && free_place(c) < c->places)
     if (!start_one(c, s)) {
       if (c->live == 0) {
         guard_unlock(&c->guard);

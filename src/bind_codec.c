@@ -16,7 +16,7 @@ static int core_encode (lua_State *L) {
 /* Reads the options: {trusted = boolean}. */
 static bool check_trusted (lua_State *L, int arg) {
   bool trusted = false;
-  if (lua_isnoneornil(L, arg))
+  if (lua_gettop(L) < arg || lua_isnil(L, arg))
     return false;
   luaL_checktype(L, arg, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, arg) != 0; lua_pop(L, 1)) {

@@ -386,38 +386,15 @@ static int get_module (struct decoder *d, bool with_field) {
 
 /* {=== tables ===} */
 
-static int get_table (struct decoder *d, int tag) {
-  bool marked = tag & MARKED;
-  size_t pos = (size_t)(d->p - d->body) - 1;
-  bool large = (tag & 2) != 0;   /* T_TABLE32, T_METATABLE32 */
-  need(d, large ? 5 : 2);
-  uint64_t n = large ? load32(d->p) : (uint8_t)*d->p;
-  uint8_t packed = (uint8_t)d->p[large ? 4 : 1];
-  uint64_t pairs = packed < SIZE_EXACT + 32 ? size_unpack(packed) : UINT64_MAX / 2;
-  if (n + pairs > d->budget || n > INT32_MAX)
-    malformed(d, "a table of more elements than there are bytes");
-  d->budget -= (size_t)(n + pairs);
-  d->p += large ? 5 : 2;
-  stack_room(d);
-  lua_createtable(d->L, (int)n, (int)pairs);
-  if (marked)
-    remember(d, pos);
-  if (n == 0 && pairs == 0 && tag < T_METATABLE8)
-    return READY;
-  struct dframe *f = push_frame(d, FRAME_TABLE, PHASE_ARRAY, pos);
-  f->n = (lua_Integer)n;
-  f->has_meta = tag >= T_METATABLE8;
-  f->has_pairs = pairs > 0;
-  return OPENED;
-}
-
 /* Numbers from element 'i' on, written in place; how many. */
 static lua_Integer get_numbers (struct decoder *d, struct peek_value *v, lua_Integer n) {
   lua_Integer i = 0;
   const char *p = d->p;
-  while (i < n && (size_t)(d->end - p) >= 9) {
+  while (i < n && p < d->end) {
     int tag = (uint8_t)*p;
     if (tag < T_STRING0) { v[i].u.i = tag; p += 1; }
+    else if (d->end - p < 9)
+      break;
     else if (tag == T_INT8) { v[i].u.i = (int8_t)p[1]; p += 2; }
     else if (tag == T_INT16) { v[i].u.i = (int16_t)load16(p + 1); p += 3; }
     else if (tag == T_INT32) { v[i].u.i = (int32_t)load32(p + 1); p += 5; }
@@ -435,6 +412,39 @@ static lua_Integer get_numbers (struct decoder *d, struct peek_value *v, lua_Int
   }
   d->p = p;
   return i;
+}
+
+static int get_table (struct decoder *d, int tag) {
+  bool marked = tag & MARKED;
+  size_t pos = (size_t)(d->p - d->body) - 1;
+  bool large = (tag & 2) != 0;   /* T_TABLE32, T_METATABLE32 */
+  need(d, large ? 5 : 2);
+  uint64_t n = large ? load32(d->p) : (uint8_t)*d->p;
+  uint8_t packed = (uint8_t)d->p[large ? 4 : 1];
+  uint64_t pairs = packed < SIZE_EXACT + 32 ? size_unpack(packed) : UINT64_MAX / 2;
+  if (n + pairs > d->budget || n > INT32_MAX)
+    malformed(d, "a table of more elements than there are bytes");
+  d->budget -= (size_t)(n + pairs);
+  d->p += large ? 5 : 2;
+  stack_room(d);
+  lua_createtable(d->L, (int)n, (int)pairs);
+  if (marked)
+    remember(d, pos);
+  lua_Integer i = 0;
+  if (n > 0) {
+    struct peek_value *array;
+    if (peek_limit(d->L, -1, &array) >= n)
+      i = get_numbers(d, array, (lua_Integer)n);
+  }
+  if (i == (lua_Integer)n && pairs == 0 && tag < T_METATABLE8)
+    return READY;
+  struct dframe *f = push_frame(d, FRAME_TABLE, PHASE_ARRAY, pos);
+  f->i = i;
+  f->n = (lua_Integer)n;
+  f->phase = i == f->n ? PHASE_KEY : PHASE_ARRAY;
+  f->has_meta = tag >= T_METATABLE8;
+  f->has_pairs = pairs > 0;
+  return OPENED;
 }
 
 static int step_array (struct decoder *d, struct dframe *f, bool have) {

@@ -758,7 +758,12 @@ static int put_head (struct encoder *e) {
 int encode_values (struct encoder *e) {
   int rc = put_head(e);
   for (e->current = 0; rc >= 0 && e->current < e->n; e->current++) {
-    lua_pushvalue(e->L, e->first + e->current);
+    int idx = e->first + e->current;
+    if (e->memory && lua_type(e->L, idx) == LUA_TTABLE) {
+      rc = data_put(e, lua_topointer(e->L, idx));
+      continue;
+    }
+    lua_pushvalue(e->L, idx);
     rc = put_value(e);
     while (rc >= 0 && e->depth > 0)
       rc = step(e);

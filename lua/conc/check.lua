@@ -19,11 +19,12 @@ local function raise(text, ...)
 end
 
 -- What the core raised in a call that this module made for the program. Arguments
--- are counted as the program counts them: 'shift' more. A function of this
--- module that carries the program's own is left out of the path.
+-- are counted as the program counts them: 'shift' more. Lines of this module are
+-- left out, and a function of it that carries the program's own.
 function check.relay(problem, shift)
   if type(problem) ~= "string" then error(problem, 0) end
-  problem = problem:gsub(", upvalue 'f' of function at [^,]*generate%.lua:%d+$", "")
+  problem = problem:gsub("^%S*conc/%a+%.lua:%d+: ", "")
+                   :gsub(", upvalue 'f' of function at [^,]*generate%.lua:%d+$", "")
                    :gsub(", upvalue 'f' of function at [^,]*supervise%.lua:%d+$", "")
   if problem:find("^cannot send") then
     problem = problem:gsub("argument (%d+)", function (n)

@@ -118,17 +118,22 @@ end
 local known = {ahead = {"positive", 16}, name = {"string"}, process = {"boolean", false}}
 local count = 0
 
-local function generate(options, f, ...)
-  local o = check.options("generate", options, known)
+-- The metatable comes last: so it is finalized before the handles that it needs.
+local function begin(o, f, ...)
   local queue = conc.queue(o.ahead)
   count = count + 1
-  local start = o.process and conc.process or conc.thread
-  local ok, runner = pcall(start, {name = o.name or "generator-" .. count, daemon = true},
+  local runner = (o.process and conc.process or conc.thread)(
+    {name = o.name or "generator-" .. count, daemon = true},
     function (...) return produce(queue, f, ...) end, ...)
-  if not ok then check.relay(runner, options and 0 or -1) end
-  -- The metatable comes last: so it is finalized before the handles that it needs.
-  local g = setmetatable({queue = queue, runner = runner, process = o.process,
-                          home = core._home()}, generator)
+  return setmetatable({queue = queue, runner = runner, process = o.process,
+                       home = core._home()}, generator)
+end
+
+-- Begun is begun whole: one that is cancelled meanwhile leaves nobody behind.
+local function generate(options, f, ...)
+  local o = check.options("generate", options, known)
+  local ok, g = pcall(conc.shield, begin, o, f, ...)
+  if not ok then check.relay(g, options and 0 or -1) end
   return g, nil, nil, g
 end
 

@@ -20,22 +20,27 @@ local known = {
 
 -- ---- in the supervisor's thread ----------------------------------------------
 
-local function stop(child, process)
-  if child:cancel() and not child:join(grace) and process then
+local function stop(self)
+  local child = self.child
+  if child and child:cancel() and not child:join(grace) and self.process then
     child:kill()
     child:join(grace)
   end
 end
 
--- Runs f once and waits for its end.
+local runner = {__close = function (self) conc.shield(stop, self) end}
+
+local function start(self, ...)
+  self.child = (self.process and conc.process or conc.thread)(...)
+end
+
+-- Runs f once and waits for its end. Cancelled at whatever moment, it stops what
+-- it has begun.
 local function run(o, n, f, ...)
-  local start = o.process and conc.process or conc.thread
-  local child = start({name = ("%s/run-%d"):format(o.name, n), daemon = true}, f, ...)
-  local _ <close> = setmetatable({}, {__close = function ()
-    conc.shield(stop, child, o.process)
-  end})
-  child:join()
-  return child
+  local self <close> = setmetatable({process = o.process}, runner)
+  conc.shield(start, self, {name = ("%s/run-%d"):format(o.name, n), daemon = true}, f, ...)
+  self.child:join()
+  return self.child
 end
 
 -- The times of the restarts that still count.

@@ -71,12 +71,16 @@ describe("conc.priority_queue", function ()
     assert.are.same({"v33", "v44", "v55"}, list)
   end)
 
-  it("put_many gives all the same priority", function ()
-    local q = conc.priority_queue()
-    q:put_many({"x", "y"}, 2)
-    q:put_many({"a", ("b"):rep(1000)}, 1)
+  it("put_many takes pairs of value and priority", function ()
+    local q = conc.priority_queue(4)
+    local list = {{"x", 2}, {("b"):rep(1000), 1}, {"a", -0.5}, {"y", 2}, {"z", 0}}
+    assert.are.equal(4, (q:put_many(list, 0)))
     assert.are.same({"a", ("b"):rep(1000), "x", "y"}, q:get_many(9))
-    assert.is_false((pcall(q.put_many, q, {1})))
+    for _, bad in ipairs { {1}, {{1}}, {{1, "2"}}, {{1, 0 / 0}}, {{nil, 1}},
+      {{1, 1}, {coroutine.create(print), 1}} } do
+      assert.is_false((pcall(q.put_many, q, bad)))
+      assert.are.equal(0, #q)
+    end
   end)
 
   it("is a heap at any size", function ()

@@ -82,6 +82,37 @@ describe("conc.queue", function ()
     end)
   end)
 
+  it("one whose value cannot be made here raises, once, and keeps no other back", function ()
+    local q = conc.queue()
+    package.loaded["only.here"] = {secret = function () return 1 end}
+    package.preload["only.here"] = function () return package.loaded["only.here"] end
+    local p <close> = conc.process(function (queue)
+      -- a module that the parent cannot require
+      local module = {secret = function () return 2 end}
+      package.loaded["only.there"] = module
+      package.preload["only.there"] = function () return module end
+      local proxy = setmetatable({}, {__name = "x"})
+      queue:put(1)
+      queue:put({module.secret, proxy})
+      queue:put("two")
+      queue:put({module})
+      queue:put({3})
+    end, q)
+    assert.is_true(p:join(soon))
+    local values, errors = {}, 0
+    while not q:empty() or errors + #values < 5 do
+      local ok, list = pcall(q.get_many, q, 10, 0)
+      if not ok then errors = errors + 1
+      elseif not list then break
+      else table.move(list, 1, #list, #values + 1, values) end
+    end
+    assert.are.equal(5, errors + #values)
+    assert.are.equal(1, values[1])
+    assert.are.same({3}, values[#values])
+    assert.are.same({n = 2, nil, "timeout"}, table.pack(q:get(0)))
+    package.loaded["only.here"], package.preload["only.here"] = nil, nil
+  end)
+
   it("keeps the order of each producer", function ()
     local q = conc.queue(5)
     local producers = {}

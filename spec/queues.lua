@@ -216,6 +216,36 @@ return function (name, put)
         pack_error(function () q:put_many(5) end))
     end)
 
+    it("shared memory that is full is an error, and nothing is lost by it", function ()
+      local core = require "conc.core"
+      local q, lock, large = make(), conc.lock(), ("l"):rep(5000)
+      put(q, large)
+      local many = {}
+      for i = 1, 30 do
+        local v = i % 3 == 0 and large or i
+        many[i] = ordered and {v, i} or v
+      end
+      for _, step in ipairs {
+        function () put(q, large) end, function () put(q, {lock}) end, function () put(q, 1) end,
+        function () q:put_many(many) end, function () q:peek() end, function () make() end,
+        function () q:get(0) end, function () q:get_many(50, 0) end,
+      } do
+        for n = 1, 40 do
+          core._fail(n)
+          local before = #q
+          local ok, message = pcall(step)
+          core._fail(0)
+          if ok then break end
+          assert.matches("shared memory is full", message)
+          assert.is_true(#q >= before)
+        end
+        assert.is_true(put(q, "after"))
+      end
+      while q:get(0) do end
+      put(q, 1)
+      assert.are.equal(1, (q:get(0)))
+    end)
+
     it("holds many, and gives the memory back", function ()
       local core = require "conc.core"
       local q = make()

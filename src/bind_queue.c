@@ -160,20 +160,22 @@ static inline struct queue *checkqueue (lua_State *L, int arg) {
   return likely(b != NULL) ? queue_of(b) : check_other(L, arg);
 }
 
+/* NULL, or what the value at 'idx' is that is no priority. */
+static const char *to_priority (lua_State *L, int idx, struct priority *p) {
+  if (lua_type(L, idx) != LUA_TNUMBER)
+    return luaL_typename(L, idx);
+  p->is_float = !lua_isinteger(L, idx);
+  if (p->is_float)
+    p->u.n = lua_tonumber(L, idx);
+  else
+    p->u.i = lua_tointeger(L, idx);
+  return p->is_float && isnan(p->u.n) ? "NaN" : NULL;
+}
+
 static void checkpriority (lua_State *L, int arg, struct priority *p) {
-  if (lua_type(L, arg) != LUA_TNUMBER) {
-    const char *msg = lua_pushfstring(L, "priority (a number) expected, got %s",
-                                      luaL_typename(L, arg));
-    luaL_argerror(L, arg, msg);
-  }
-  p->is_float = !lua_isinteger(L, arg);
-  if (!p->is_float)
-    p->u.i = lua_tointeger(L, arg);
-  else {
-    p->u.n = lua_tonumber(L, arg);
-    if (isnan(p->u.n))
-      luaL_argerror(L, arg, "priority (a number) expected, got NaN");
-  }
+  const char *bad = to_priority(L, arg, p);
+  if (unlikely(bad != NULL))
+    luaL_argerror(L, arg, lua_pushfstring(L, "priority (a number) expected, got %s", bad));
 }
 
 static lua_Integer checkcount (lua_State *L, int arg, const char *what) {
@@ -206,7 +208,7 @@ static int m_put (lua_State *L) {
 
 struct filling { struct batch batch; struct queue *q; int rc; };
 
-/* The item on the top, the i-th, goes into the batch. */
+/* The value on the top, of the i-th item, goes into the batch. */
 static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) {
   struct record *r = batch_next(&f->batch);
   struct parcel p;
@@ -224,6 +226,23 @@ static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) 
     }
   }
   f->rc = batch_add(&f->batch);
+}
+
+/* The pair {value, priority} on the top, the i-th item. */
+static void fill_pair (lua_State *L, struct filling *f, int type, lua_Integer i) {
+  struct priority pri;
+  if (type != LUA_TTABLE)
+    luaL_error(L, "item %I of the list: a pair {value, priority} expected, got %s",
+               (LUAI_UACINT)i, luaL_typename(L, -1));
+  lua_geti(L, -1, 2);
+  const char *bad = to_priority(L, -1, &pri);
+  if (bad != NULL)
+    luaL_error(L, "item %I of the list: priority (a number) expected, got %s",
+               (LUAI_UACINT)i, bad);
+  lua_pop(L, 1);
+  if (!batch_priority(&f->batch, &pri))
+    luaL_error(L, "not enough memory");
+  fill_one(L, f, lua_geti(L, -1, 1), i);
 }
 
 /* A number as it lies in a table. False: no memory for it. */
@@ -256,9 +275,14 @@ static int fill_batch (lua_State *L) {
   struct filling *f = (struct filling *)lua_touserdata(L, 2);
   bool raw = lua_istable(L, 1) && !lua_getmetatable(L, 1);
   lua_Integer n = raw ? (lua_Integer)lua_rawlen(L, 1) : luaL_len(L, 1), i = 1;
+  bool numbers = raw && !is_priority(f->q);
   lua_settop(L, 2);
-  while (f->rc == CONC_OK && (i = raw ? fill_numbers(L, f, i, n) : i) <= n) {
-    fill_one(L, f, raw ? lua_rawgeti(L, 1, i) : lua_geti(L, 1, i), i);
+  while (f->rc == CONC_OK && (i = numbers ? fill_numbers(L, f, i, n) : i) <= n) {
+    int type = raw ? lua_rawgeti(L, 1, i) : lua_geti(L, 1, i);
+    if (is_priority(f->q))
+      fill_pair(L, f, type, i);
+    else
+      fill_one(L, f, type, i);
     lua_settop(L, 2);
     i++;
   }
@@ -266,18 +290,15 @@ static int fill_batch (lua_State *L) {
 }
 
 /* queue:put_many(list [, timeout]) -> how many were put [, "timeout" | "closed"]
-   priority_queue:put_many(list, priority [, timeout]): the same for all */
+   of a priority queue: a list of pairs {value, priority} */
 static int m_put_many (lua_State *L) {
   struct filling f;
   struct source s;
   f.q = checkqueue(L, 1);
   f.rc = CONC_OK;
-  bool ordered = is_priority(f.q);
   if (!lua_istable(L, 2) && bind_toblock(L, 2) == NULL)
     luaL_typeerror(L, 2, "list");
-  if (ordered)
-    checkpriority(L, 3, &s.priority);
-  deadline until = hold_deadline(L, ordered ? 4 : 3);
+  deadline until = hold_deadline(L, 3);
   luaL_checkstack(L, 4, NULL);
   batch_begin(&f.batch);
   lua_pushcfunction(L, fill_batch);
@@ -301,12 +322,6 @@ static int m_put_many (lua_State *L) {
 }
 
 /* {=== get ===} */
-
-/* queue:get([timeout]) -> value | nil, "timeout" | nil, "closed" */
-static int m_get (lua_State *L) {
-  struct queue *q = checkqueue(L, 1);
-  return bind_get(L, q, hold_deadline(L, 2), is_priority(q));
-}
 
 /* Records that were got and are to be appended to a list. */
 struct pouring { const char *at; uint32_t left; lua_Integer n; };
@@ -344,41 +359,85 @@ static int pour_protected (lua_State *L) {
   return 0;
 }
 
-static bool has_blocks (const struct sink *s) {
+static bool all_plain (const struct sink *s) {
   const char *at = s->to;
   for (uint32_t i = 0; i < s->n; i++) {
     const struct record_head *h = (const struct record_head *)(const void *)at;
-    if (h->length & RECORD_BLOCK)
-      return true;
+    if (!(h->length & RECORD_PLAIN))
+      return false;
     at += record_size(h);
   }
-  return false;
+  return true;
 }
 
-/* Of records with blocks, in hand, none is left when an error goes on; those
-   that can be made are, so that the error is that of one item alone. */
+/*
+** An item whose value cannot be made here (a module that cannot be required)
+** raises. Where it came with others, those are the result, and the error is
+** raised by the next get of the same state: each item is a value or an error,
+** once. The errors wait in a table with weak keys: queue -> list.
+*/
+static const char errors_key = 'e';
+static _Atomic uint32_t errors_waiting;   /* of all states of this process */
+
+/* The error on the top (popped) waits for the next get of the queue at 1. */
+static void keep_error (lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &errors_key);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+    lua_replace(L, -2);
+  }
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 3);
+  add_relaxed(&errors_waiting, 1);
+}
+
+/* Raises the first error that waits for the queue at 'idx'. */
+static void raise_kept (lua_State *L, int idx) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &errors_key);
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TTABLE && lua_rawlen(L, -1) > 0) {
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    lua_rawgeti(L, -1, 1);
+    for (lua_Integer i = 2; i <= n + 1; i++) {
+      lua_rawgeti(L, -2, i);
+      lua_rawseti(L, -3, i - 1);
+    }
+    add_relaxed(&errors_waiting, (uint32_t)-1);
+    lua_error(L);
+  }
+  lua_pop(L, 2);
+}
+
+static inline void checkerrors (lua_State *L, int idx) {
+  if (unlikely(load_relaxed(&errors_waiting) > 0))
+    raise_kept(L, idx);
+}
+
+/* All of the sink into the table at 'idx'. */
 static void pour_all (lua_State *L, int idx, const struct sink *s, lua_Integer *n) {
   struct pouring p = { s->to, s->n, *n };
-  if (likely(!has_blocks(s)))
+  if (likely(all_plain(s)))
     pour(L, idx, &p);
-  else {
-    int status = LUA_OK;
-    while (p.left > 0) {
-      lua_pushcfunction(L, pour_protected);
-      lua_pushvalue(L, idx);
-      lua_pushlightuserdata(L, &p);
-      int rc = lua_pcall(L, 2, 0, 0);
-      if (rc == LUA_OK)
-        continue;
-      if (status == LUA_OK)
-        status = rc;
-      else
-        lua_pop(L, 1);
-    }
-    if (status != LUA_OK)
-      lua_error(L);
+  while (p.left > 0) {
+    lua_pushcfunction(L, pour_protected);
+    lua_pushvalue(L, idx);
+    lua_pushlightuserdata(L, &p);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+      keep_error(L);
   }
   *n = p.n;
+}
+
+/* queue:get([timeout]) -> value | nil, "timeout" | nil, "closed" */
+static int m_get (lua_State *L) {
+  struct queue *q = checkqueue(L, 1);
+  checkerrors(L, 1);
+  return bind_get(L, q, hold_deadline(L, 2), is_priority(q));
 }
 
 /* queue:get_many(max [, timeout]) -> list of 1..max | nil, "timeout" | nil, "closed" */
@@ -389,7 +448,8 @@ static int m_get_many (lua_State *L) {
   struct sink s = { .to = room, .size = sizeof room };
   deadline until = hold_deadline(L, 3);
   int rc;
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 10, NULL);
+  checkerrors(L, 1);
   s.max = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
   rc = queue_get(q, &s, until);
   if (rc != CONC_OK)
@@ -402,11 +462,14 @@ static int m_get_many (lua_State *L) {
     pour_all(L, idx, &s, &n);
     s.max = (uint32_t)(max - n < UINT32_MAX ? max - n : UINT32_MAX);
   } while (n < max && queue_get(q, &s, DEADLINE_NOW) == CONC_OK);
+  if (unlikely(n == 0))
+    checkerrors(L, 1);
   return 1;
 }
 
 static int items_next (lua_State *L) {
   struct queue *q = checkqueue(L, lua_upvalueindex(1));
+  checkerrors(L, lua_upvalueindex(1));
   return bind_get(L, q, DEADLINE_NEVER, is_priority(q));
 }
 
@@ -570,6 +633,12 @@ static const luaL_Reg functions[] = {
 
 void bind_open_queue (lua_State *L);
 void bind_open_queue (lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &errors_key);
   bind_class(L, KIND_QUEUE, methods, metamethods);
   bind_class(L, KIND_LIFO_QUEUE, methods, metamethods);
   bind_class(L, KIND_PRIORITY_QUEUE, methods, metamethods);

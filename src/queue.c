@@ -239,6 +239,7 @@ int queue_put (struct queue *q, struct record *r, const struct priority *pri,
   s.at = (const char *)r;
   s.left = 1;
   s.done = 0;
+  s.own = false;
   s.carrier = NULL;
   if (pri != NULL)
     s.priority = *pri;
@@ -513,6 +514,7 @@ void batch_begin (struct batch *b) {
   b->size = sizeof b->small;
   b->used = 0;
   b->n = 0;
+  b->own = false;
   b->carrier = NULL;
 }
 
@@ -615,6 +617,16 @@ void store_disown (struct thread_record *t, struct block *b) {
   }
 }
 
+bool batch_priority (struct batch *b, const struct priority *p) {
+  struct record *r = batch_next(b);  /* there is room for more than a priority */
+  if (r == NULL)
+    return false;
+  memcpy(r, p, sizeof *p);
+  b->used += sizeof *p;
+  b->own = true;
+  return true;
+}
+
 int batch_add (struct batch *b) {
   struct record *r = (struct record *)(void *)(b->bytes + b->used);
   if (unlikely(r->head.length & RECORD_BLOCK)) {
@@ -634,6 +646,7 @@ void batch_source (struct batch *b, struct source *s) {
   s->at = b->bytes;
   s->left = b->n;
   s->done = 0;
+  s->own = b->own;
   s->carrier = b->carrier;
 }
 

@@ -96,7 +96,8 @@ struct source {
   const char *at;                      /* the next one; 8-byte aligned */
   uint64_t left;                       /* how many */
   uint64_t done;                       /* how many were put */
-  struct priority priority;            /* of them all, where that counts */
+  bool own;                            /* a struct priority goes before each */
+  struct priority priority;            /* else: of them all, where that counts */
   struct block *carrier;               /* owns the blocks not put yet; NULL: the hand */
 };
 
@@ -210,11 +211,14 @@ struct batch {
   char *bytes;
   size_t used, size;
   uint64_t n;
+  bool own;                            /* with priorities */
   struct block *carrier;               /* NULL: no blocks among them */
   _Alignas(8) char small[4096];
 };
 void batch_begin (struct batch *b);
 struct record *batch_grow (struct batch *b);
+/* The next record is to have this priority; all must. False: no memory. */
+bool batch_priority (struct batch *b, const struct priority *p);
 /* Where the next record may be written; NULL: no memory. */
 static inline struct record *batch_next (struct batch *b) {
   return likely(b->size - b->used >= sizeof(struct record))

@@ -237,6 +237,10 @@ static void begin (struct heap *h, uint64_t count, uint64_t hole, uint64_t total
 /* {=== put and get ===} */
 
 static void push_one (struct heap *h, struct source *s) {
+  if (s->own) {
+    memcpy(&s->priority, s->at, sizeof s->priority);
+    s->at += sizeof s->priority;
+  }
   const struct record_head *r = (const struct record_head *)(const void *)s->at;
   size_t size = record_size(r);
   uint64_t count = COUNT(state_of(h));

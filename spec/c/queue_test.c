@@ -108,10 +108,13 @@ static uint64_t put_many (uint32_t from, uint32_t n, int *rc) {
   *rc = CONC_OK;
   for (uint32_t i = 0; i < n && *rc == CONC_OK; i++) {
     struct parcel p = parcel_of(from + i);
-    *rc = queue_pack(the(), &p, batch_next(&b)) ? batch_add(&b) : CONC_FULL;
+    struct priority pri = priority_of(from + i);
+    if (the()->head.kind == KIND_PRIORITY_QUEUE && !batch_priority(&b, &pri))
+      *rc = CONC_FULL;
+    else
+      *rc = queue_pack(the(), &p, batch_next(&b)) ? batch_add(&b) : CONC_FULL;
   }
   batch_source(&b, &s);
-  s.priority = priority_of(from);
   if (*rc == CONC_OK)
     *rc = queue_put_many(the(), &s, DEADLINE_NOW);
   batch_end(&b);
@@ -177,7 +180,7 @@ static bool step (struct model *m, uint32_t *next) {
       n = chance(60);
       id = *next;
       for (uint32_t i = 0; i < n && m->n < MOST; i++)
-        model_put(m, id + i, number_of(id));
+        model_put(m, id + i, number_of(id + i));
       *next += n;
       put_many(id, n, &rc);
       return rc == CONC_OK || m->n == MOST;

@@ -1,0 +1,67 @@
+-- What the programs of bench/ share:  local kit = require "kit"
+--
+-- Each program measures one thing in one process and prints lines "name value", "ns" above
+-- all: nanoseconds of one operation. run.lua starts it, reads them and compares.
+local floor = require "benchfloor"
+
+local kit = { now = floor.now }
+
+-- How many operations: N in the environment, or what is usual.
+function kit.n(usual) return math.tointeger(tonumber(os.getenv("N"))) or usual end
+
+function kit.report(seconds, n) print(("ns %.3f"):format(seconds / n * 1e9)) end
+
+-- payload(kind) -> function(i) giving the i-th message of that kind. Within 128 calls
+-- in a row no table is given twice: in one batch it would be sent once.
+function kit.payload(kind)
+  if kind == "int" then
+    return function (i) return i end
+  elseif kind == "str" then
+    local list = {}
+    for i = 0, 1023 do list[i] = ("%032d"):format(i * 7919) end
+    return function (i) return list[i & 1023] end
+  elseif kind == "table" then
+    local list = {}
+    for i = 0, 127 do list[i] = { id = 1, name = "x", values = { 1, 2, 3 } } end
+    return function (i) return list[i & 127] end
+  end
+  assert(kind == "big", kind)
+  local text = ("x"):rep(1 << 20)
+  return function () return text end
+end
+
+-- The middle one of a list of numbers.
+function kit.median(list)
+  local sorted = table.move(list, 1, #list, 1, {})
+  table.sort(sorted)
+  return (sorted[(#sorted + 1) // 2] + sorted[#sorted // 2 + 1]) / 2
+end
+
+-- The median time of 'rounds' calls of f, each after a full collection.
+function kit.time(rounds, f)
+  local list = {}
+  for i = 1, rounds do
+    collectgarbage()
+    local began = kit.now()
+    local keep = f()
+    list[i] = kit.now() - began
+    assert(keep ~= nil)
+  end
+  return kit.median(list)
+end
+
+-- Primes among first, first + step, ... up to last, by trial division.
+function kit.primes(first, last, step)
+  local count = 0
+  for x = first, last, step do
+    local d, prime = 3, true
+    while d * d <= x do
+      if x % d == 0 then prime = false break end
+      d = d + 2
+    end
+    if prime then count = count + 1 end
+  end
+  return count
+end
+
+return kit

@@ -401,6 +401,7 @@ describe("conc.http", function ()
       end
       r, message = http.get(nginx.https .. "/hello.txt", {ca = "/no/such/file"})
       refused(r, message, "/no/such/file")
+      assert.is_true(http.get(nginx.https .. "/hello.txt", {ca = dir .. "/authorities"}).ok)
     end)
 
     it("never shows a password", function ()
@@ -621,6 +622,15 @@ describe("conc.http", function ()
       assert.are.equal("1", http.get(bad.url .. "/json?1").body)
     end)
 
+    it("keeps large bodies apart", function ()
+      local urls = {}
+      for i = 1, 24 do urls[i] = i % 3 == 0 and nginx.http .. "/n1" or nginx.http .. "/big" end
+      local big = read(nginx.www .. "/big")
+      for i, r in ipairs(http.get_many(urls, {concurrency = 5})) do
+        assert.is_true(r.body == (i % 3 == 0 and "file 1" or big), "body " .. i)
+      end
+    end)
+
     it("tries again beside the others", function ()
       local urls = {bad.url .. "/flaky?beside,1,1", bad.url .. "/echo"}
       local seconds, list = took(http.get_many, urls, {retries = 1})
@@ -704,10 +714,10 @@ describe("conc.http", function ()
     end)
 
     it("checks sha256 when asked to", function ()
-      local sum = sh("sha256sum " .. nginx.www .. "/big"):match("^%x+")
+      local sum = sh("sha256sum " .. nginx.www .. "/bigger"):match("^%x+")
       for _, digits in ipairs {sum, sum:upper()} do
-        local bytes = http.download(nginx.http .. "/big", path_of("f"), {sha256 = digits})
-        assert.are.equal(3000000, bytes)
+        local bytes = http.download(nginx.http .. "/bigger", path_of("f"), {sha256 = digits})
+        assert.are.equal(9000000, bytes)
       end
       raises("64 hexadecimal digits", http.download, nginx.http .. "/big", path_of("g"),
         {sha256 = "1"})
@@ -796,15 +806,18 @@ describe("conc.http", function ()
       assert.are.equal("nil", http.get(bad.url .. "/from?no").body)
     end)
 
-    it("goes on from nginx too", function ()
-      refused(http.download(nginx.http .. "/slow/big", path_of("f"), {timeout = 0.5}))
-      assert.are.equal("f.part f.part.meta ", left())
-      local had = #read(path_of("f.part"))
-      assert.is_true(had > 0 and had < 3000000)
-      local bytes, r = http.download(nginx.http .. "/slow/big", path_of("f"), {timeout = 60})
-      assert.are.equal(3000000, bytes, r)
-      assert.are.equal(206, r.status)
-      assert.are.equal(read(nginx.www .. "/big"), read(path_of("f")))
+    it("goes on from nginx too, by ETag or by date", function ()
+      for _, name in ipairs {"/slow/big", "/dated/big"} do
+        refused(http.download(nginx.http .. name, path_of("f"), {timeout = 0.5}))
+        assert.are.equal("f.part f.part.meta ", left())
+        local had = #read(path_of("f.part"))
+        assert.is_true(had > 0 and had < 3000000)
+        local bytes, r = http.download(nginx.http .. name, path_of("f"), {timeout = 60})
+        assert.are.equal(3000000, bytes, r)
+        assert.are.equal(206, r.status)
+        assert.are.equal(read(nginx.www .. "/big"), read(path_of("f")))
+        clean()
+      end
     end)
 
     it("follows no link and replaces no device or folder in place of its part", function ()

@@ -77,6 +77,7 @@ local function certificates(dir)
       -extfile ext -out expired.pem &&
     openssl req -x509 -key key.pem -subj '/CN=127.0.0.1' -days 2 \
       -addext subjectAltName=IP:127.0.0.1 -out selfsigned.pem &&
+    mkdir authorities && cp ca.pem authorities && openssl rehash authorities &&
     printf 'ann:%%s\n' "$(openssl passwd -apr1 secret)" > passwords]]):format(dir))
 end
 
@@ -87,7 +88,8 @@ local function files(dir)
   write(dir .. "/www/packed/long.txt", ("all the same "):rep(10000))
   for i = 1, 40 do write(("%s/www/n%d"):format(dir, i), "file " .. i) end
   run(("head -c 3000000 /dev/urandom > '%s/www/slow/big'"):format(dir))
-  run(("cd '%s/www' && cp slow/big big && truncate -s 1073741824 huge"):format(dir))
+  run(([[cd '%s/www' && mkdir dated && cp slow/big dated/big && touch -d '1 day ago' dated/big &&
+    cp slow/big big && cat big big big > bigger && truncate -s 1073741824 huge]]):format(dir))
 end
 
 -- {http =, https =, expired =, selfsigned = (URLs), ca = (a path), stop =}

@@ -195,6 +195,13 @@ describe("what travels", function ()
     end
   end)
 
+  it("print, as the receiver's own", function ()
+    local p = print
+    local same, back = conc.thread(function () return p == print, print end):result(soon)
+    assert.is_true(same)
+    assert.are.equal(print, back)
+  end)
+
   it("many values, none, and nils", function ()
     assert.are.equal(0, select("#", conc.decode(conc.encode())))
     local r = table.pack(conc.decode(conc.encode(nil, 1, nil, nil)))

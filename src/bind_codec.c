@@ -2,6 +2,7 @@
 ** bind_codec.c - floor 7: conc.encode, conc.decode, conc.can_send
 */
 #include "bind.h"
+#include "state.h"
 
 #include <string.h>
 
@@ -74,5 +75,9 @@ void bind_open_codec (lua_State *L) {
   codec_open_state(L);
   bind_pushcancelled(L);
   codec_own(L, ".cancelled");
+  if (state_ours(L)) {  /* its print is conc.print: a sent print becomes that */
+    lua_getglobal(L, "print");
+    codec_own(L, "_G.print");
+  }
   luaL_setfuncs(L, functions, 0);
 }

@@ -155,6 +155,7 @@ void codec_open_state (lua_State *L) {
   struct codec_state *cs = lua_newuserdatauv(L, sizeof *cs, 0);
   memset(cs, 0, sizeof *cs);
   module_open_state(L, cs);
+  setting_open_state(L, cs);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);  /* now it is open */
   lua_settop(L, top);
 }

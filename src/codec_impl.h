@@ -370,9 +370,12 @@ enum slot {
   SLOT_PENDING,       /* list of names that require was asked for */
   SLOT_LIBRARY,       /* the table 'package' */
   SLOT_MODULE_LIST,   /* package.loaded */
+  SLOT_FRESH,         /* what was in the libraries when 'fresh' was noted */
   SLOT_WEAK,          /* the metatable of tables with weak values */
   SLOT_COUNT
 };
+
+#define LIBRARY_TABLES  10      /* those of the standard library; package.preload */
 
 struct codec_state {
   const void *globals;        /* address of the table of globals */
@@ -383,6 +386,9 @@ struct codec_state {
   uint32_t patience;          /* with names that are pending */
   uint32_t nloaded;           /* entries of SLOT_LOADED */
   bool assigned;              /* SLOT_ASSIGNED is not empty */
+  uint64_t fresh;             /* hash of these tables when they were as in a
+                                 fresh state; 0: not known */
+  const void *libraries[LIBRARY_TABLES];
 };
 
 extern const struct codec_objects *codec_objects;   /* constant after init */
@@ -444,6 +450,8 @@ void module_restore_assigned (lua_State *L);
 bool module_is_pristine (lua_State *L, struct codec_state *cs, const char *library,
                          const char *field);
 const char *module_pristine_path (bool cpath);
+
+void setting_open_state (lua_State *L, struct codec_state *cs);
 
 /* {=== functions (codec_function.c) ===} */
 

@@ -3,9 +3,13 @@
 **
 ** A message of one table: { path =, cpath =, preload =, fields = { library =
 ** { field = value } } }, with only what differs from a fresh state. Usually
-** nothing does, and nothing is sent.
+** nothing does, and nothing is sent: when the tables of the standard library
+** were last found to be as they should, a hash of their memory was noted. As
+** long as it is the same (and all that was in them then is kept alive, so that
+** no address means something new), nobody need look again.
 */
 #include "codec_impl.h"
+#include "codec_peek.h"
 
 #include <lualib.h>
 #include <math.h>
@@ -15,6 +19,7 @@ static const char *const libraries[] = {
   LUA_MATHLIBNAME, LUA_UTF8LIBNAME, LUA_DBLIBNAME, LUA_LOADLIBNAME
 };
 #define NLIBRARIES  (sizeof libraries / sizeof libraries[0])
+_Static_assert(NLIBRARIES + 1 == LIBRARY_TABLES, "and package.preload");
 
 static bool is_constant (lua_State *L, const char *library, const char *field) {
   if (strcmp(library, LUA_MATHLIBNAME) == 0) {
@@ -132,14 +137,86 @@ static bool note_all (lua_State *L, struct codec_state *cs, int setting) {
   return note_fields(L, cs, setting) || path || cpath || preload;
 }
 
+/* {=== has anything changed since it was looked at? ===} */
+
+static inline uint64_t mix (uint64_t h, uint64_t x) {
+  h = (h ^ x) * UINT64_C(0x9E3779B97F4A7C15);
+  return h ^ h >> 32;
+}
+
+/* 0: it cannot be told. */
+static uint64_t hash_libraries (const struct codec_state *cs) {
+  uint64_t h = 1;
+  if (!peek_works)
+    return 0;
+  for (int i = 0; i < LIBRARY_TABLES; i++) {
+    const struct peek_table *t = (const struct peek_table *)cs->libraries[i];
+    if (t == NULL || peek_array_size(t) != 0)
+      return 0;
+    h = mix(h, (uint64_t)(uintptr_t)t->metatable);
+    const struct peek_node *x = t->nodes, *end = x + ((size_t)1 << t->log_nodes);
+    for (; x < end; x++) {
+      if (peek_is_nil(x->type))
+        continue;
+      h = mix(h, (uint64_t)x->key.i ^ ((uint64_t)x->type << 56));
+      h = mix(h, (uint64_t)x->u.i);
+    }
+  }
+  return h != 0 ? h : 1;
+}
+
+/* Pushes the i-th of the tables that make up the setting. */
+static void push_library (lua_State *L, int i) {
+  codec_slot(L, SLOT_OWN);
+  lua_pushstring(L, i < (int)NLIBRARIES ? libraries[i] : "package.preload");
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+/* They are as in a fresh state: notes the hash, and keeps what they have. */
+static void note_fresh (lua_State *L, struct codec_state *cs) {
+  cs->fresh = 0;
+  lua_newtable(L);
+  for (int i = 0; i < LIBRARY_TABLES; i++) {
+    push_library(L, i);
+    cs->libraries[i] = lua_istable(L, -1) ? lua_topointer(L, -1) : NULL;
+    lua_newtable(L);
+    if (lua_istable(L, -2)) {
+      for (lua_pushnil(L); lua_next(L, -3) != 0; ) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+      }
+    }
+    lua_rawseti(L, -3, i + 1);
+    lua_pop(L, 1);
+  }
+  codec_set_slot(L, SLOT_FRESH);
+  cs->fresh = hash_libraries(cs);
+}
+
+static bool is_all_fresh (lua_State *L, struct codec_state *cs) {
+  int top = lua_gettop(L);
+  if (cs->fresh != 0 && hash_libraries(cs) == cs->fresh)
+    return true;
+  bool differs = note_all(L, cs, 0);
+  lua_settop(L, top);
+  if (!differs)
+    note_fresh(L, cs);
+  return !differs;
+}
+
+void setting_open_state (lua_State *L, struct codec_state *cs) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  is_all_fresh(L, cs);
+}
+
 bool codec_encode_setting (lua_State *L, struct parcel *out) {
   int top = lua_gettop(L);
   struct codec_state *cs = codec_state(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   out->block = NULL;
-  bool differs = note_all(L, cs, 0);
-  lua_settop(L, top);
-  if (!differs)
+  if (is_all_fresh(L, cs))
     return false;
   lua_newtable(L);
   note_all(L, cs, top + 1);

@@ -116,16 +116,19 @@ static bool line_may_go (const struct line *l) {
 */
 #define SPIN_MOST   300
 #define SPIN_LEAST  4
+#define SPIN_GAP    8       /* looks are rarer and rarer, so that more is there */
 static __thread int spin_limit = 60;
 
 static void spin (_Atomic uint64_t *word) {
   uint64_t seen = load_relaxed(word);
-  int limit = spin_limit, i = 0;
+  int limit = spin_limit, i = 0, gap = 1;
   while (i < limit && load_relaxed(word) == seen) {
-    sys_relax();
-    i++;
+    for (int k = 0; k < gap; k++)
+      sys_relax();
+    i += gap;
+    if (gap < SPIN_GAP) gap *= 2;
   }
-  if (i < limit)
+  if (load_relaxed(word) != seen)
     spin_limit += (i * 2 + 40 - limit) / 4;
   else
     spin_limit -= limit / 8 + 1;

@@ -226,6 +226,15 @@ static bool signal_thread (pid_t pid, pid_t tid) {
   return syscall(SYS_tgkill, pid, tid, SIGURG) == 0;
 }
 
+static void set_from_outside (struct poked *p) {
+  int count = 1;
+  if (p->L != NULL) {
+    set_hook(p->main, &count);
+    set_hook(p->L, &count);
+  }
+}
+
+/* One that does not answer has the signal blocked, or a sanitizer keeps it back. */
 static void signal_and_wait (struct poked *p, pid_t tid) {
   uint32_t before = load_acquire(&p->answers);
   deadline until = sys_now() + ANSWER;
@@ -233,14 +242,8 @@ static void signal_and_wait (struct poked *p, pid_t tid) {
     return;
   while (load_acquire(&p->answers) == before && sys_now() < until)
     sys_futex_wait(&p->answers, before, until);
-}
-
-static void set_from_outside (struct poked *p) {
-  int count = 1;
-  if (p->L != NULL) {
-    set_hook(p->main, &count);
-    set_hook(p->L, &count);
-  }
+  if (load_acquire(&p->answers) == before)
+    set_from_outside(p);
 }
 
 /* Under the lock, so that the thread stays what it is. */

@@ -213,6 +213,8 @@ char *sight_dump (void) {
 
 /* {=== SIGQUIT ===} */
 
+#define SAME_RING  ((nanos)200 * 1000000)
+
 struct bell { struct block head; _Atomic uint32_t rung; };
 static struct bell *bell;                  /* constant after init */
 static _Atomic int32_t helper_pid;         /* whose helper has been started */
@@ -237,7 +239,7 @@ static void write_all (const char *s) {
 }
 
 /* A terminal's Ctrl-\ goes to every process: rings that come while the table is
-   written are the same one. */
+   written, or soon after, are the same one. */
 static void help (void *unused) {
   (void)unused;
   for (;;) {
@@ -247,6 +249,7 @@ static void help (void *unused) {
     if (text != NULL)
       write_all(text);
     free(text);
+    gate_sleep(sys_now() + SAME_RING);
     store_release(&bell->rung, 0);
   }
 }

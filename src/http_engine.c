@@ -21,6 +21,7 @@
 
 #define FIRST_BODY	(16 * 1024)
 #define TRUSTED_LENGTH	(64 * 1024 * 1024)  /* of a Content-Length, to allocate by */
+#define WARM_LENGTH	(16 * 1024 * 1024)  /* largest buffer kept for the next body */
 #define READ_SIZE	(256L * 1024)
 #define KEPT_BODY	(64 * 1024)  /* a larger buffer does not stay with a spare transfer */
 #define KEPT_HEAD	(16 * 1024)
@@ -125,7 +126,7 @@ static void buffer_free (struct buffer *b) {
 /* Large buffers whose pages are there already save the next transfer the
    page faults: more than the copying costs. */
 static void warm_keep (struct engine *e, struct buffer *b) {
-  if (b->size <= TRUSTED_LENGTH && e->running != NULL && e->nwarm < ENGINE_WARM) {
+  if (b->size <= WARM_LENGTH && e->running != NULL && e->nwarm < ENGINE_WARM) {
     e->warm[e->nwarm] = *b;
     e->warm[e->nwarm++].len = 0;
     memset(b, 0, sizeof *b);

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,7 +36,9 @@ static __thread struct poked mine
 ;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
-static struct poked *table[MAX_THREADS];                   /* by index of the record */
+static struct poked **table;   /* by index of the record; apart, so that the
+                                  small things of this library lie close together:
+                                  what a forked child writes is copied by the page */
 
 static void (*push_cancelled) (lua_State *L);              /* constant after init */
 static bool for_good;                                      /* SIGURG is ours; set at birth */
@@ -373,7 +376,11 @@ void poke_child (void) {
 }
 
 void poke_open (void (*push) (lua_State *L)) {
-  if (push_cancelled == NULL)
+  if (push_cancelled == NULL) {
+    table = calloc(MAX_THREADS, sizeof *table);
+    if (table == NULL)
+      abort();
     pthread_atfork(before_fork, in_parent, in_child);
+  }
   push_cancelled = push;
 }

@@ -315,7 +315,7 @@ static struct state *ours (lua_State *L) {
    seeded anew in each process. */
 static _Atomic uint64_t seeds;
 
-static lua_Integer next_seed (void) {
+lua_Integer state_seed (void) {
   uint64_t z = add_relaxed(&seeds, 0x9E3779B97F4A7C15u) + 0x9E3779B97F4A7C15u;
   z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
   z = (z ^ z >> 27) * 0x94D049BB133111EBu;
@@ -325,8 +325,8 @@ static lua_Integer next_seed (void) {
 /* A state's generator is part of its image. */
 static int seed_anew (lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &seeds) == LUA_TFUNCTION) {
-    lua_pushinteger(L, next_seed());
-    lua_pushinteger(L, next_seed());
+    lua_pushinteger(L, state_seed());
+    lua_pushinteger(L, state_seed());
     lua_call(L, 2, 0);
   }
   return 0;

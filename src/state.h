@@ -47,6 +47,8 @@ void state_not_plain (lua_State *L);
 
 /* A fresh state with its libraries; NULL: not enough memory. Raises nothing. */
 lua_State *state_take (uint32_t group);
+/* A seed for a generator, of this process alone. */
+lua_Integer state_seed (void);
 /* Ends and resets it: finalizers run, in the calling thread, before it returns. */
 void state_give (lua_State *L);
 

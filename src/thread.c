@@ -205,13 +205,10 @@ void thread_forks (void) {
 static void before_fork (void) { pthread_mutex_lock(&lock); }
 static void in_parent (void) { pthread_mutex_unlock(&lock); }
 
-/* The parked ones are the parent's; what is left of them here is memory. */
+/* The parked ones are the parent's. What is left of them here is a little memory,
+   which is not freed: to write in it would cost a page. */
 static void in_child (void) {
-  while (parked != NULL) {
-    struct carrier *c = parked;
-    parked = c->next;
-    free(c);
-  }
+  parked = NULL;
   parked_count = 0;
   pthread_mutex_unlock(&lock);
 }

@@ -105,8 +105,7 @@ local first_cpu = (read("/proc/self/status") or ""):match("Cpus_allowed_list:%s*
 -- The shell command of one who answers, or nil if it is not there.
 local function command_of(who, question, n)
   local kind, program, rest = who[2]:match("^(%S+) (%S+)%s*(.*)$")
-  local words = { "N=" .. n, "timeout 120" }
-  if not n then words[1] = "" end
+  local words = { n and "N=" .. n or "", "timeout 120" }
   if question.tied then words[#words + 1] = "taskset -c " .. first_cpu end
   if kind == "c" then
     words[#words + 1] = ("%s %s"):format(quote(programs .. "/" .. program), rest)

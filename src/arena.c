@@ -66,7 +66,7 @@ bool arena_held_by (struct thread_record *t, struct block *b) {
 
 static bool made_to_fail (void) {
   long n = load_relaxed(&arena_fail_at);
-  return unlikely(n > 0) && atomic_fetch_sub(&arena_fail_at, 1) == 1;
+  return unlikely(n > 0) && atomic_fetch_sub_explicit(&arena_fail_at, 1, memory_order_relaxed) == 1;
 }
 
 struct block *arena_alloc (size_t size) {
@@ -295,6 +295,9 @@ void arena_trim (void) {
 #define DEFAULT_SIZE   ((size_t)64 << 30)
 #define LEAST_SIZE     ((size_t)8 << 20)
 #define ALIGN          ((size_t)1 << 16)
+/* Blocks are powers of two, their pages are not all touched: address space for
+   more than the memory that may be in use, so that holes do not fill it up. */
+#define SPREAD         ((size_t)4)
 
 /* "64G", "512M", "100000000"; 0: not such a size. */
 static size_t parse_size (const char *text) {
@@ -329,7 +332,7 @@ int arena_open (void) {
     return CONC_OK;
   const char *wish = getenv("CONC_ARENA");
   size_t asked = wish != NULL ? parse_size(wish) : 0;
-  size_t heap = round_up(asked != 0 ? asked : DEFAULT_SIZE, ALIGN);
+  size_t heap = round_up(asked != 0 ? asked * SPREAD : DEFAULT_SIZE, ALIGN);
   size_t at[5], size;
   void *base;
   if (heap < LEAST_SIZE) heap = LEAST_SIZE;
@@ -352,7 +355,7 @@ int arena_open (void) {
   uintptr_t first = ((uintptr_t)begin + at[4] + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1);
   r->heap = (char *)first;
   r->npages = (uint32_t)(heap >> PAGE_SHIFT);
-  size_t most = asked != 0 ? heap : sys_memory() / 4 * 3;
+  size_t most = asked != 0 ? asked : sys_memory() / 4 * 3;
   r->limit = most < heap ? (uint32_t)(most >> PAGE_SHIFT) : r->npages;
   arena_root = r;
   guard_init(&r->sweep, RANK_SWEEP, KIND_SWEEP);

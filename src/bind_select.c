@@ -181,7 +181,7 @@ static void add_pollfd (lua_State *L, enum kind kind) {
 
 void bind_open_select (lua_State *L);
 void bind_open_select (lua_State *L) {
-  watch_start = start_helper;
+  store_relaxed(&watch_start, start_helper);
   open_companions(L);
   add_pollfd(L, KIND_EVENT);
   lua_pushcfunction(L, core_select);

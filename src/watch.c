@@ -26,7 +26,7 @@ struct watch {
 };
 
 _Atomic uint32_t watch_count;
-int (*watch_start) (void (*body) (void *arg), void *arg);
+watch_starter *_Atomic watch_start;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct watch *watches;
@@ -104,11 +104,17 @@ static struct watch *take_unused (void) {
 }
 
 /* Without the mutex: an object may be destroyed by it, and tell others. */
+static void watch_free (struct watch *w) {
+  if (w->fd >= 0)
+    close(w->fd);
+  handle_drop(w->slot);
+  free(w);
+}
+
 static void free_all (struct watch *w) {
   while (w != NULL) {
     struct watch *next = w->next;
-    handle_drop(w->slot);
-    free(w);
+    watch_free(w);
     w = next;
   }
 }
@@ -221,22 +227,19 @@ static struct watch *watch_new (struct block *b) {
   return w;
 }
 
-/* Under the mutex. */
-static struct watch *watch_add (struct block *b) {
-  struct watch *w = watch_new(b);
-  if (w == NULL)
-    return NULL;
+/* Under the mutex; w is the new one of its block. */
+static void watch_add (struct watch *w) {
   w->next = watches;
   watches = w;
   add_acqrel(&watch_count, 1);
-  tell_object(b, 1);
+  tell_object(w->block, 1);
   ring_watcher();
-  return w;
 }
 
-/* The mutexes of floor 4 go before ours, so this is done without ours. */
+/* Without the mutex: those of other files go before it, at a fork too. */
 static bool start_watcher (void) {
-  if (watch_start != NULL && watch_start(watcher_body, NULL) == CONC_OK)
+  watch_starter *start = load_relaxed(&watch_start);
+  if (start != NULL && start(watcher_body, NULL) == CONC_OK)
     return true;
   pthread_mutex_lock(&mutex);
   watcher = 0;
@@ -244,22 +247,39 @@ static bool start_watcher (void) {
   return false;
 }
 
-int watch_fd (struct block *b) {
+/* One more user, if there is a watch of b; its descriptor, or -1. */
+static int watch_use (struct block *b, struct watch *fresh, bool *start) {
   int fd = -1;
-  self();  /* before the mutex: it may have to wait for a record */
   pthread_mutex_lock(&mutex);
   struct watch *w = find(b);
-  if (w == NULL)
-    w = watch_add(b);
+  if (w == NULL && fresh != NULL) {
+    w = fresh;
+    watch_add(w);
+  }
   if (w != NULL) {
     w->users++;
     follow(w);
     fd = w->fd;
   }
-  bool start = w != NULL && watcher == 0;
-  if (start)
+  *start = w != NULL && watcher == 0;
+  if (*start)
     watcher = ON_ITS_WAY;
   pthread_mutex_unlock(&mutex);
+  return fd;
+}
+
+int watch_fd (struct block *b) {
+  bool start;
+  self();  /* before the mutex: it may have to wait for a record */
+  int fd = watch_use(b, NULL, &start);
+  if (fd < 0) {
+    struct watch *fresh = watch_new(b);
+    if (fresh == NULL)
+      return -1;
+    fd = watch_use(b, fresh, &start);
+    if (fd != fresh->fd)
+      watch_free(fresh);  /* another thread was first */
+  }
   if (start && !start_watcher()) {
     watch_drop(b);
     errno = EAGAIN;

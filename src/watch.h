@@ -13,7 +13,8 @@
 **       it is out of the object's line.
 **   W2  The descriptor is written, drained and closed under the mutex only,
 **       after a look at the object under the mutex: the last look wins.
-** The mutex is taken before guards, never under one.
+** The mutex is taken before guards, never under one; no other mutex is taken
+** under it.
 */
 #ifndef CONC_WATCH_H
 #define CONC_WATCH_H
@@ -34,7 +35,8 @@ static inline void watch_changed (struct block *b) {
     watch_update(b);
 }
 /* How a helper thread is started: floor 4's thread_start. CONC_OK or CONC_SYSTEM. */
-extern int (*watch_start) (void (*body) (void *arg), void *arg);
+typedef int watch_starter (void (*body) (void *arg), void *arg);
+extern watch_starter *_Atomic watch_start;
 /* At the end of the process: the watcher leaves its lines. */
 void watch_stop (void);
 

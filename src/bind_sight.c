@@ -22,11 +22,11 @@ static void write_to (FILE *f, char *text) {
 
 static FILE *open_file (lua_State *L, int arg) {
   luaL_Stream *stream = luaL_testudata(L, arg, LUA_FILEHANDLE);
-  if (stream == NULL)
-    luaL_typeerror(L, arg, "open file or path");
-  if (stream->closef == NULL)
-    luaL_argerror(L, arg, "the file is closed");
-  return stream->f;
+  if (stream != NULL && stream->closef != NULL)
+    return stream->f;
+  luaL_argerror(L, arg, stream != NULL ? "the file is closed"
+    : lua_pushfstring(L, "open file or path expected, got %s", luaL_typename(L, arg)));
+  return NULL;
 }
 
 /* conc.dump([file or path]) -> true; without a file: on standard error */

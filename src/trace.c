@@ -83,7 +83,7 @@ static void add (struct line *l, const char *format, ...) {
 /* As a JSON string; 200 bytes of it at most, so that a line always has room. */
 static void add_string (struct line *l, const char *s) {
   add(l, "\"");
-  for (int i = 0; s[i] != '\0' && i < 200; i++) {
+  for (int i = 0; i < 200 && s[i] != '\0'; i++) {
     unsigned char c = (unsigned char)s[i];
     if (c == '"' || c == '\\')
       add(l, "\\%c", c);

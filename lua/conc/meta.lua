@@ -1735,7 +1735,8 @@ function conc.supervise(options, f, ...) end
 function conc.dump(file) end
 
 ---From now on SIGQUIT (Ctrl-\ at a terminal, `kill -QUIT`) has that table written to
----standard error. The environment variable `CONC_DUMP=1` does the same.
+---standard error. The environment variable `CONC_DUMP=1` does the same. Call it before anything is
+---forked: Ctrl-\ goes to every process, and ends those that were there before.
 ---```lua
 ---print(conc.dump_on_signal())   --> true
 ---```

@@ -1722,7 +1722,8 @@ lock:release()   --> conc: 1 process, 2 threads
     {
       name = "conc.dump_on_signal", params = "", returns = "true",
       text = [[From now on SIGQUIT (Ctrl-\ at a terminal, `kill -QUIT`) has that table written to
-standard error. The environment variable `CONC_DUMP=1` does the same.]],
+standard error. The environment variable `CONC_DUMP=1` does the same. Call it before anything is
+forked: Ctrl-\ goes to every process, and ends those that were there before.]],
       example = [[
 print(conc.dump_on_signal())   --> true]],
     },

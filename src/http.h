@@ -75,6 +75,11 @@ struct buffer {
   size_t len, size;
 };
 
+#define BUFFER_LARGE	(1024 * 1024)	/* from here on large pages are worth it */
+
+/* The pages of a block that nobody has written to yet may be large ones. */
+void buffer_advise (void *block, size_t size);
+
 enum why {  /* what a callback ended a transfer for */
   WHY_CURL,         /* nothing of ours: curl's own code says it */
   WHY_CUT,          /* body not wanted further; the response stands */

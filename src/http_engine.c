@@ -95,6 +95,18 @@ void quiet_end (struct quiet *q) {
 
 /* ---- buffers ---- */
 
+void buffer_advise (void *block, size_t size) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)block + page - 1) & ~(page - 1);
+  uintptr_t to = ((uintptr_t)block + size) & ~(page - 1);
+  if (size >= BUFFER_LARGE && from < to)
+    (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+  (void)block; (void)size;
+#endif
+}
+
 static int buffer_room (struct buffer *b, size_t more) {
   size_t need = b->len + more, size = b->size;
   if (need <= size)
@@ -107,6 +119,7 @@ static int buffer_room (struct buffer *b, size_t more) {
     return 0;
   b->data = data;
   b->size = size;
+  buffer_advise(data, size);
   return 1;
 }
 

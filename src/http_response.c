@@ -75,6 +75,37 @@ static void push_message (lua_State *L, const struct transfer *t, long oserr) {
   }
 }
 
+/* Large strings in large pages: where the system has them for who asks, most of
+   the time that a body of megabytes takes is saved, as it is page faults. Lua
+   allocates and fills a string in one call, so for that one allocation the
+   state has this allocator, which takes itself out before anything else. */
+struct advisor {
+  lua_State *L;
+  lua_Alloc f;
+  void *ud;
+};
+
+static void *alloc_advised (void *ud, void *old, size_t oldsize, size_t size) {
+  struct advisor *a = ud;
+  lua_setallocf(a->L, a->f, a->ud);
+  void *block = a->f(a->ud, old, oldsize, size);
+  if (block != NULL)
+    buffer_advise(block, size);
+  return block;
+}
+
+static void push_body (lua_State *L, const struct buffer *b) {
+  struct advisor a = {L, NULL, NULL};
+  void *ud;
+  if (b->len >= BUFFER_LARGE) {
+    a.f = lua_getallocf(L, &a.ud);
+    lua_setallocf(L, alloc_advised, &a);
+  }
+  lua_pushlstring(L, b->data != NULL ? b->data : "", b->len);
+  if (lua_getallocf(L, &ud) == alloc_advised)  /* a Lua that did not allocate */
+    lua_setallocf(L, a.f, a.ud);
+}
+
 static void set_info_string (lua_State *L, CURL *easy, CURLINFO info, const char *name) {
   char *s = NULL;
   if (curl_easy_getinfo(easy, info, &s) == CURLE_OK && s != NULL) {
@@ -98,7 +129,7 @@ static void push_response (lua_State *L, const struct transfer *t, long status) 
   lua_setfield(L, -2, "headers");
   set_info_string(L, t->easy, CURLINFO_EFFECTIVE_URL, "url");
   if (t->part == NULL || t->aside) {
-    lua_pushlstring(L, t->body.data != NULL ? t->body.data : "", t->body.len);
+    push_body(L, &t->body);
     lua_setfield(L, -2, "body");
   }
   if (status >= 300 && status <= 399)

@@ -94,7 +94,7 @@ static _Noreturn void child (lua_State *L, struct task *t, const struct start *s
 /* A coroutine with f and its arguments; its lua_State stays on the stack. */
 static lua_State *prepare_call (lua_State *L, const struct start *s, int last) {
   lua_State *co = lua_newthread(L);
-  if (!lua_checkstack(co, last + LUA_MINSTACK))
+  if (!lua_checkstack(co, last + 4 * LUA_MINSTACK))  /* grown here, not in the child */
     luaL_error(L, "too many arguments");
   for (int i = s->function; i <= last; i++)
     lua_pushvalue(L, i);

@@ -11,6 +11,8 @@
 **     -w TEXT      ... once TEXT stands in the file of -o
 **     -d SECONDS   ... and after this delay (0)
 **     -g SECONDS   how long what the command leaves behind may take to end (2)
+**     -h PROGRAM   run with the command's process id when the limit is reached,
+**                  before the kill; what it writes goes to the file of -o
 **
 ** The command leads a session of its own. Its descendants cannot get away:
 ** this process adopts (PR_SET_CHILD_SUBREAPER) whatever loses its parent, so
@@ -40,7 +42,7 @@
 
 struct plan {
   double limit, delay, grace;
-  const char *in, *out, *err, *text;
+  const char *in, *out, *err, *text, *hook;
   int signal;
   bool alone;
 };
@@ -207,6 +209,16 @@ static void supervise (const struct plan *p, pid_t command, const sigset_t *set,
   }
 }
 
+/* The hook sees the processes as they hang. */
+static void call_hook (const struct plan *p, pid_t command) {
+  char line[1024];
+  if (p->hook == NULL || p->out == NULL)
+    return;
+  int n = snprintf(line, sizeof line, "'%s' %d >>'%s' 2>&1", p->hook, (int)command, p->out);
+  if (n < 0 || (size_t)n >= sizeof line || system(line) != 0)
+    fprintf(stderr, "bounded: %s failed\n", p->hook);
+}
+
 /* What is still there after the time of grace was left behind. */
 static int leftovers (const struct plan *p, pid_t command, FILE *names) {
   int st, count;
@@ -224,7 +236,7 @@ static int leftovers (const struct plan *p, pid_t command, FILE *names) {
 }
 
 static char **options (struct plan *p, int argc, char **argv) {
-  for (int c; (c = getopt(argc, argv, "+t:i:o:e:s:w:d:g:1")) != -1; )
+  for (int c; (c = getopt(argc, argv, "+t:i:o:e:s:w:d:g:h:1")) != -1; )
     switch (c) {
       case 't': p->limit = atof(optarg); break;
       case 'i': p->in = optarg; break;
@@ -234,6 +246,7 @@ static char **options (struct plan *p, int argc, char **argv) {
       case 'w': p->text = optarg; break;
       case 'd': p->delay = atof(optarg); break;
       case 'g': p->grace = atof(optarg); break;
+      case 'h': p->hook = optarg; break;
       case '1': p->alone = true; break;
       default: exit(125);
     }
@@ -265,8 +278,10 @@ int main (int argc, char **argv) {
   supervise(&p, pid, &set, &o);
   FILE *list = fmemopen(names, sizeof names - 1, "w");
   int left = 0;
-  if (o.timeout)
+  if (o.timeout) {
+    call_hook(&p, pid);
     wipe_out(NULL);
+  }
   else
     left = leftovers(&p, pid, list);
   fclose(list);

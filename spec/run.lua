@@ -77,7 +77,7 @@ local function run(p)
   os.remove(p.report)
   take_reports()
   local variable = preload ~= "" and "LD_PRELOAD=" .. quote(preload) or ""
-  local bounded = ("exec %s/spec/bounded -t %g -o %s env %s %s"):format(quote(build),
+  local bounded = ("exec %s/spec/bounded -t %g -h spec/stacks -o %s env %s %s"):format(quote(build),
     limit_of(p.source), quote(p.log), variable, p.command)
   local pipe = assert(io.popen(bounded))
   local outcome = pipe:read("a")
@@ -156,7 +156,8 @@ local function test(file)
   print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed,
     tally.skipped, result.seconds or 0, trouble and "  " .. trouble or ""))
   if tally.failed > 0 then
-    table.insert(bad, { plan = p, trouble = trouble, failures = tally.failures,
+    table.insert(bad, { plan = p, trouble = trouble, hung = result.timeout == 1,
+                        failures = tally.failures,
                         reported = reported })
   end
 end
@@ -175,7 +176,7 @@ local function explain(b)
     print("  " .. b.plan.name .. " " .. b.trouble)
     print("  the end of " .. b.plan.log .. ":")
     local lines = lines_of(b.plan.log)
-    show(lines, #lines - 29, #lines)
+    show(lines, #lines - (b.hung and 119 or 29), #lines)
   end
   show(b.reported, 1, 120)
 end

@@ -38,12 +38,12 @@ process 7 "main"
 process 8 "far"
   C far               |####xxxxxxxxxxxxxxxxx#####################|
 held by
-  lock made at a.lua:1|BBBBBBBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCCCCCC|
+  lock a.lua:1|BBBBBBBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCCCCCC|
 longest waits
     1.00 ms  main  join thread "busy"  at a.lua:12
    400.0 us  far  acquire lock made at a.lua:1  at a.lua:9
 ]]
-    local drawing = draw(trace, { width = 67 })
+    local drawing = draw(trace, { width = 59 })
     local function plain(text) return (text:gsub(" +|", "|"):gsub("^ +", "")) end
     assert.are.equal(plain(expected) .. "#  runs    .  waits    x  waits for a lock\n", plain(drawing))
   end)
@@ -70,7 +70,7 @@ longest waits
     os.remove(path)
     assert.is_truthy(drawing:find('\nprocess %d+ "far away"\n  C far away +|[#.x ]*%.[#.x ]*|\n'), drawing)
     assert.is_truthy(drawing:find('\n  B quo"te\\ +|', 1), drawing)
-    assert.is_truthy(drawing:find("lock made at [^|]+|[ABC ]*[BC][ABC ]*|\n"), drawing)
+    assert.is_truthy(drawing:find("lock timeline_spec.lua:%d+ *|[ABC ]*[BC][ABC ]*|\n"), drawing)
     for line in drawing:gmatch("[^\n]+|\n") do assert.is_true(#line <= 101) end
   end)
 

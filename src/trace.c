@@ -239,7 +239,8 @@ int trace_start (const char *path) {
   memcpy(shared->path, full, sizeof full);
   shared->base = sys_now();
   store_release(&shared->on, add_relaxed(&shared->count, 1) + 1);
-  begin();
+  if (load_relaxed(&self()->id) != 0)
+    trace_run("thread", self()->name, load_relaxed(&self()->id), true);
   return CONC_OK;
 }
 

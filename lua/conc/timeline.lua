@@ -106,6 +106,7 @@ end
 
 function handle.B(self, e)
   local lane = lane_of(self, e)
+  lane.begun = true
   lane.open[#lane.open + 1] = e
 end
 
@@ -127,7 +128,8 @@ end
 function handle.b(self, e)
   local lock = self.locks[e.id]
   if not lock then
-    lock = {name = e.name, spans = {}, open = {}}
+    local name = e.name:gsub(" made at [^ ]*/", " "):gsub(" made at ", " ")
+    lock = {name = name, spans = {}, open = {}}
     self.locks[e.id] = lock
     self.lock_order[#self.lock_order + 1] = lock
   end
@@ -142,14 +144,22 @@ function handle.e(self, e)
   if begin then lock.spans[#lock.spans + 1] = {from = begin.ts, to = e.ts, lane = lane} end
 end
 
+-- One that ran before the trace began is known from its first event on.
+local function begin_early(lane)
+  local from, to = math.huge, 0
+  for _, span in ipairs(lane.spans) do
+    from, to = math.min(from, span.from), math.max(to, span.to)
+  end
+  if to > 0 then lane.spans[#lane.spans + 1] = {from = from, to = to, mark = "#"} end
+end
+
 -- What was going on when the trace broke off lasts to its end.
 local function close_open(self)
   for _, lane in ipairs(self.order) do
     for _, begin in ipairs(lane.open) do
       lane.spans[#lane.spans + 1] = {from = begin.ts, to = self.last, mark = "#"}
     end
-    lane.first = self.last
-    for _, span in ipairs(lane.spans) do lane.first = math.min(lane.first, span.from) end
+    if not lane.begun then begin_early(lane) end
   end
   for _, lock in ipairs(self.lock_order) do
     for lane, list in pairs(lock.open) do

@@ -24,6 +24,11 @@
 #define FRAME_SLOTS   4
 #define REBUILT_MAX   200
 
+/* Of a message with so many bytes, made of so many tables, nothing is garbage until
+   all of it is there: the collector rests meanwhile. */
+#define REST_BYTES    (64 * 1024)
+#define REST_TABLES   4096
+
 #define READY  CONSUMED    /* a value is on the top; else a frame was OPENED */
 
 struct dframe {
@@ -50,6 +55,8 @@ struct decoder {
   bool slots;                 /* they are there */
   bool shared;                /* something in the message is marked */
   uint32_t spilled;
+  uint32_t tables;            /* so many more, and the collector rests; 0: it does, or never */
+  bool resting;               /* it was running, and is stopped */
   int value;                  /* the value of the message that is being made */
   struct dframe first[FRAMES_FIRST];
 };
@@ -414,6 +421,12 @@ static lua_Integer get_numbers (struct decoder *d, struct peek_value *v, lua_Int
   return i;
 }
 
+static void rest_collector (struct decoder *d) {
+  d->resting = lua_gc(d->L, LUA_GCISRUNNING) == 1;
+  if (d->resting)
+    lua_gc(d->L, LUA_GCSTOP);
+}
+
 static int get_table (struct decoder *d, int tag) {
   bool marked = tag & MARKED;
   size_t pos = (size_t)(d->p - d->body) - 1;
@@ -427,6 +440,8 @@ static int get_table (struct decoder *d, int tag) {
   d->budget -= (size_t)(n + pairs);
   d->p += large ? 5 : 2;
   stack_room(d);
+  if (d->tables > 0 && --d->tables == 0)
+    rest_collector(d);
   lua_createtable(d->L, (int)n, (int)pairs);
   if (marked)
     remember(d, pos);
@@ -899,6 +914,29 @@ static bool decode_scalar (struct decoder *d) {
   return true;
 }
 
+static int decode_protected (lua_State *L) {
+  struct decoder *d = (struct decoder *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  d->bottom = 1;
+  return decode_body(d);
+}
+
+/* Whatever it raises, the collector runs again. */
+static int decode_large (struct decoder *d) {
+  lua_State *L = d->L;
+  int top = lua_gettop(L);
+  d->tables = REST_TABLES;
+  luaL_checkstack(L, 2, NULL);
+  lua_pushcfunction(L, decode_protected);
+  lua_pushlightuserdata(L, d);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (d->resting)
+    lua_gc(L, LUA_GCRESTART);
+  if (status != LUA_OK)
+    lua_error(L);
+  return lua_gettop(L) - top;
+}
+
 int codec_decode (lua_State *L, const char *bytes, size_t length,
                   struct block *_Atomic const *refs, uint32_t nrefs, unsigned flags) {
   struct decoder d;
@@ -922,9 +960,11 @@ int codec_decode (lua_State *L, const char *bytes, size_t length,
   d.spilled = 0;
   d.bottom = lua_gettop(L) + 1;
   d.slots = false;
+  d.tables = 0;
+  d.resting = false;
   if (flags & CODEC_RUN)
     module_restore_assigned(L);
-  return decode_body(&d);
+  return length < REST_BYTES ? decode_body(&d) : decode_large(&d);
 }
 
 int codec_decode_message (lua_State *L, struct block *b, unsigned flags) {

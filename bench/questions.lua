@@ -258,6 +258,9 @@ for _, what in ipairs { "ints", "floats", "strings", "tree" } do
     ask {
       name = ("pickle-%s-%s"):format(what, way), title = way .. ", " .. words[what],
       n = 1 << 20, conc = ("conc codec %s %s"):format(what, way),
+      floor = (what == "strings" or what == "tree") and way == "decode" and
+        { "lua build " .. what } or nil,
+      floor_label = what == "strings" and "lua_pushlstring" or "building it in Lua",
       targets = { { 1 / 2, "Python pickle" } },
       others = { python(("codec %s %s"):format(what, way), nil, "Python pickle") },
     }

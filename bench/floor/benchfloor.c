@@ -1,4 +1,7 @@
-/* benchfloor.c - for Lua programs without conc: a clock, and an object whose method does nothing */
+/*
+** benchfloor.c - for Lua programs without conc: a clock, an object whose method does
+** nothing, and a list of strings
+*/
 #include <lauxlib.h>
 #include <lua.h>
 #include <time.h>
@@ -26,7 +29,26 @@ static int f_object (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"now", f_now}, {"object", f_object}, {NULL, NULL}};
+/* strings(n): a list of "item1" ... "item<n>", with nothing around making it */
+static int f_strings (lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  char text[32] = "item";
+  lua_createtable(L, (int)n, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    char digits[24];
+    size_t length = 4, k = 0;
+    for (lua_Integer x = i; x > 0; x /= 10)
+      digits[k++] = (char)('0' + x % 10);
+    while (k > 0)
+      text[length++] = digits[--k];
+    lua_pushlstring(L, text, length);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"now", f_now}, {"object", f_object},
+                                     {"strings", f_strings}, {NULL, NULL}};
 
 int luaopen_benchfloor (lua_State *L) {
   luaL_newlib(L, functions);

@@ -2,12 +2,14 @@
 ** bind_hold.c - floor 7: what the bindings of all that is held share
 */
 #include "bind_hold.h"
+#include "poke.h"
 
 #include <string.h>
 
 int hold_guard (lua_State *L, int rc) {
   if (rc != CONC_OK && rc != CONC_ABANDONED)
     return bind_result(L, rc);
+  poke_gave();
   lua_settop(L, 1);
   return 1;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define GRACE    1000                        /* instructions */
+#define STEPS    8         /* until a guard is in its variable, if it goes there */
 #define ANSWER   ((nanos)200 * 1000000)      /* how long a signal is waited for */
 
 struct poked {
@@ -27,6 +28,8 @@ struct poked {
   lua_State *volatile main;   /* the main thread of that state */
   _Atomic uint32_t answers;
   volatile uint32_t met;      /* how often it met its cancelling */
+  bool gave;                  /* a guard was given, maybe long ago */
+  uint32_t since, steps;      /* instructions since then; let pass in all (0: none) */
 };
 
 static __thread struct poked mine
@@ -124,6 +127,30 @@ static void set_hooks (int count) {
   state_each(L, set_hook, &count);
 }
 
+void poke_gave (void) {
+  mine.gave = true;
+}
+
+/*
+** Might a guard be on its way to its variable? Then one instruction passes. In a
+** loop that does nothing but take guards there is no time without: after a
+** while the middle between two is good enough.
+*/
+static bool on_its_way (void) {
+  if (mine.gave) {
+    mine.gave = false;
+    mine.since = 0;
+  }
+  else if (mine.steps == 0)
+    return false;
+  mine.since++;
+  mine.steps++;
+  if (mine.since <= (mine.steps > 8 * STEPS ? STEPS / 2 - 1 : STEPS))
+    return true;
+  mine.steps = 0;
+  return false;
+}
+
 static void cancel_hook (lua_State *L, lua_Debug *ar) {
   struct thread_record *me = self();
   (void)ar;
@@ -133,6 +160,11 @@ static void cancel_hook (lua_State *L, lua_Debug *ar) {
   }
   if (load_relaxed(&me->shield) > 0 || poke_closing(L)) {
     set_hooks(GRACE);
+    return;
+  }
+  if (on_its_way()) {
+    set_hooks(1);
+    lua_sethook(L, cancel_hook, LUA_MASKCOUNT, 1);
     return;
   }
   set_hooks(mine.met++ == 0 ? GRACE : 1);

@@ -21,6 +21,10 @@
 ** conc.cancelled meets it again: first after a thousand instructions, time to
 ** clean up, then at once.
 **
+** Nor does it come between the call and the variable of
+** 'local held <close> = lock:guard()': what was held would stay so. After a guard
+** was given a few more instructions pass.
+**
 ** Guarded by the mutex of poke.c, held over a fork: the table of the threads
 ** of this process that run Lua.
 */
@@ -52,6 +56,9 @@ void poke_asked (void);
 /* The calling thread meets its cancelling in a wait: who swallows it there has
    the same time to clean up. */
 void poke_met (void);
+/* The calling thread was given something that a to-be-closed variable is about
+   to hold. */
+void poke_gave (void);
 /* This process is a forked child of ours: SIGURG is ours. */
 void poke_child (void);
 /* Does the calling thread stand in a __close handler of the state of L? */

@@ -122,10 +122,14 @@ static bool gone (uint32_t process, uint32_t generation) {
   return load_acquire(&process_at(process)->generation) != generation;
 }
 
-/* Its process has ended; of a process, its parent too, whose keeper would tell. */
+/* Its process has ended, or was never forked; of a process, its parent has ended
+   too, whose keeper would tell. */
 bool roster_orphaned (struct task *t) {
-  return load_relaxed(&t->pid) != 0 && gone(t->process, t->process_generation)
-      && (t->head.kind != KIND_PROCESS || gone(t->home, t->home_generation));
+  bool begun = load_relaxed(&t->pid) != 0;
+  if (t->head.kind == KIND_PROCESS)
+    return gone(t->home, t->home_generation)
+        && (!begun || gone(t->process, t->process_generation));
+  return begun && gone(t->process, t->process_generation);
 }
 
 bool roster_find_dead (uint32_t *slot) {

@@ -294,6 +294,16 @@ describe("globals that a function mentions", function ()
     assert.are.equal(601, conc.thread(f):result(soon))
   end)
 
+  it("are found behind many upvalues", function ()
+    local text = {}
+    for i = 1, 100 do text[i] = ("local u%d = %d"):format(i, i) end
+    text[#text + 1] = "return function () return u1"
+    for i = 2, 100 do text[#text + 1] = "+ u" .. i end
+    text[#text + 1] = "+ codec_value end"
+    codec_value = 1
+    assert.are.equal(5051, conc.thread(load(table.concat(text, "\n"))()):result(soon))
+  end)
+
   it("with names too long for an instruction", function ()
     local long = ("long_name_"):rep(6)
     _G[long] = 3

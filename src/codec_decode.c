@@ -718,8 +718,11 @@ static int get_upvalue (struct decoder *d, struct dframe *f) {
   }
   if (tag == (T_UPVALUE | MARKED) || tag == (T_ENV | MARKED))
     remember_upvalue(d, f, pos);
-  if ((tag & ~MARKED) == T_ENV)
+  if ((tag & ~MARKED) == T_ENV) {
+    if (f->i == 1)
+      return READY;  /* as lua_load has it */
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  }
   else if ((tag & ~MARKED) != T_UPVALUE)
     malformed(d, "an upvalue expected");
   else if (get_value(d) == OPENED)

@@ -7,7 +7,8 @@
 **   table     [table]                    PHASE_ARRAY, PHASE_META
 **             [table] [key]              between two steps of lua_next
 **             [table] [key] [value]      PHASE_KEY
-**   function  [function]
+**   function  [function]               PHASE_UPVALUES
+**             [function] [names] [globals]
 **   rebuilt   [userdata] [function] [argument] ...
 **
 ** and the child that it waits for comes next. A frame's slots are addressed
@@ -540,12 +541,11 @@ static int put_upvalue (struct encoder *e, struct frame *f) {
   return put_value(e);
 }
 
-/* Global f->i of those that the code mentions, unless it is nil, sent already,
-   or the standard library's own. */
-static int put_global (struct encoder *e, struct frame *f) {
+/* [name] [value] on the top: sent unless nil, sent already, or the standard
+   library's own. OPENED, or both are gone. */
+static int put_global (struct encoder *e) {
   lua_State *L = e->L;
   uint64_t found;
-  function_push_global(e, f->code, f->i);  /* [name] [value] */
   if (!lua_isnil(L, -1) && !module_is_own_global(L, e->state)) {
     int met = seen_enter(&e->s->seen, (uintptr_t)lua_topointer(L, -2) | SEEN_NAME, 0,
                          &found);
@@ -562,24 +562,52 @@ static int put_global (struct encoder *e, struct frame *f) {
   return CONSUMED;
 }
 
-static int step_function (struct encoder *e) {
+/* [function] becomes [function] [names] [table of globals]; false: the function
+   mentions none. */
+static bool begin_globals (struct encoder *e, struct frame *f) {
+  f->phase = PHASE_GLOBALS;
+  f->i = 0;
+  f->n = (lua_Integer)f->code->nnames;
+  if (f->n == 0 || !function_push_names(e, f->code))
+    return false;
+  lua_rawgeti(e->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  return true;
+}
+
+static int step_globals (struct encoder *e) {
+  lua_State *L = e->L;
   for (;;) {  /* what is put may move the frames */
     struct frame *f = &e->s->frames[e->depth - 1];
-    int rc;
+    if (f->i == f->n)
+      break;
+    f->i++;
+    if (function_push_name(L, -2, f->i)) {
+      lua_pushvalue(L, -1);
+      lua_rawget(L, -3);
+      int rc = put_global(e);
+      if (rc != CONSUMED)
+        return rc;
+    }
+  }
+  lua_settop(L, -3);
+  return put_byte(e, T_END) ? pop_frame(e) : -1;
+}
+
+static int step_function (struct encoder *e) {
+  for (;;) {
+    struct frame *f = &e->s->frames[e->depth - 1];
+    if (f->phase == PHASE_GLOBALS)
+      return step_globals(e);
     if (f->i == f->n) {
-      if (f->phase == PHASE_GLOBALS)
-        break;
-      f->phase = PHASE_GLOBALS;
-      f->i = 0;
-      f->n = (lua_Integer)f->code->nnames;
+      if (!begin_globals(e, f))
+        return put_byte(e, T_END) ? pop_frame(e) : -1;
       continue;
     }
     f->i++;
-    rc = f->phase == PHASE_UPVALUES ? put_upvalue(e, f) : put_global(e, f);
+    int rc = put_upvalue(e, f);
     if (rc != CONSUMED)
       return rc;
   }
-  return put_byte(e, T_END) ? pop_frame(e) : -1;
 }
 
 /* {=== userdata ===} */

@@ -50,6 +50,7 @@ struct reader {
   int names;                   /* stack: { name, upvalue, ... } */
   int met;                     /* stack: name -> upvalue */
   lua_Integer count;
+  struct up_set naming;        /* upvalues that names are looked up in */
   int depth;
 };
 
@@ -144,6 +145,7 @@ static void mention (struct reader *r, const struct proto *p, size_t up, size_t 
     lua_pop(L, 2);
     return;
   }
+  up_add(&r->naming, p->outer[up]);
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   lua_pushinteger(L, p->outer[up]);
@@ -223,12 +225,18 @@ static void read_function (struct reader *r, const struct proto *above) {
   r->depth--;
 }
 
+struct names {
+  lua_Integer count;
+  struct up_set naming;
+  bool constant;
+};
+
 /*
 ** Pushes { name, upvalue from 0, ... } for the bytecode. False: it is not in the
 ** form known here.
 */
 static bool read_names (lua_State *L, const char *bytes, size_t length,
-                        lua_Integer *count, bool *constant) {
+                        struct names *n) {
   struct reader r = { .L = L, .constant = true };
   r.p = (const unsigned char *)bytes;
   r.end = r.p + length;
@@ -240,8 +248,7 @@ static bool read_names (lua_State *L, const char *bytes, size_t length,
   if (!r.bad)
     read_function(&r, NULL);
   lua_settop(L, r.names);
-  *count = r.count / 2;
-  *constant = r.constant;
+  *n = (struct names){ r.count / 2, r.naming, r.constant };
   return !r.bad && r.p == r.end;
 }
 
@@ -362,11 +369,10 @@ static struct code *make_code (struct encoder *e) {
   lua_State *L = e->L;
   int function = lua_gettop(L);
   size_t length;
-  lua_Integer count;
-  bool constant;
+  struct names n;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   const char *bytes = push_dump(L, &length);
-  if (!names_known || !read_names(L, bytes, length, &count, &constant))
+  if (!names_known || !read_names(L, bytes, length, &n))
     codec_refuse(e, function, "a function whose bytecode is of an unknown form");
   int names = lua_gettop(L);
   uint64_t hash = hash_of(bytes, length);
@@ -377,8 +383,9 @@ static struct code *make_code (struct encoder *e) {
     lua_pushvalue(L, function);
     lua_getinfo(L, ">u", &ar);
     code->nups = ar.nups;
-    code->nnames = (uint32_t)count;
-    if (!fill_code(code, bytes, length, hash, constant)) {
+    code->nnames = (uint32_t)n.count;
+    code->naming = n.naming;
+    if (!fill_code(code, bytes, length, hash, n.constant)) {
       e->status = NO_ROOM;
       return NULL;
     }
@@ -407,29 +414,59 @@ struct code *function_code (struct encoder *e) {
   return make_code(e);
 }
 
-void function_push_global (struct encoder *e, const struct code *code, lua_Integer i) {
+/* Does upvalue 'up' of the function at 'idx' hold the table of globals? */
+static bool holds_globals (struct encoder *e, int idx, int up) {
   lua_State *L = e->L;
-  (void)code;
+  if (lua_getupvalue(L, idx, up) == NULL)
+    return false;
+  bool holds = lua_type(L, -1) == LUA_TTABLE && lua_topointer(L, -1) == e->state->globals;
+  lua_settop(L, -2);
+  return holds;
+}
+
+bool function_push_names (struct encoder *e, const struct code *code) {
+  lua_State *L = e->L;
+  struct up_set holding = { { 0 } };
+  bool all = true, any = false;
+  for (int up = 0; up < (int)code->nups; up++)
+    if (up_has(&code->naming, up)) {
+      if (holds_globals(e, -1, up + 1)) {
+        up_add(&holding, up);
+        any = true;
+      }
+      else
+        all = false;
+    }
+  if (!any)
+    return false;
   codec_slot(L, SLOT_FUNCTIONS);
   lua_pushvalue(L, -2);
   lua_rawget(L, -2);
   lua_getiuservalue(L, -1, 1);
-  lua_rawgeti(L, -1, 2 * i - 1);                /* name */
-  lua_rawgeti(L, -2, 2 * i);                    /* of what upvalue */
-  int up = (int)lua_tointeger(L, -1) + 1;
-  lua_settop(L, -2);
-  lua_replace(L, -4);
-  lua_settop(L, -3);                            /* function, name */
-  if (lua_getupvalue(L, -2, up) == NULL)
-    lua_pushnil(L);
-  if (lua_type(L, -1) != LUA_TTABLE || lua_topointer(L, -1) != e->state->globals) {
+  lua_copy(L, -1, -3);
+  lua_settop(L, -3);
+  if (!all) {  /* some of the names are no globals */
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= (lua_Integer)code->nnames; i++) {
+      lua_rawgeti(L, -2, 2 * i);
+      bool global = up_has(&holding, (int)lua_tointeger(L, -1));
+      lua_settop(L, -2);
+      if (global) {
+        lua_rawgeti(L, -2, 2 * i - 1);
+        lua_rawseti(L, -2, 2 * i - 1);
+      }
+    }
+    lua_copy(L, -1, -2);
     lua_settop(L, -2);
-    lua_pushnil(L);
-    return;
   }
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
+  return true;
+}
+
+bool function_push_name (lua_State *L, int names, lua_Integer i) {
+  if (lua_rawgeti(L, names, 2 * i - 1) != LUA_TNIL)
+    return true;
+  lua_settop(L, -2);
+  return false;
 }
 
 /* {=== received ===} */
@@ -491,14 +528,14 @@ static const char sample[] =
 
 static int check_names (lua_State *L) {
   static const char *const expected[] = { "two", "one", "pairs", "four", "five" };
-  lua_Integer count;
-  bool constant;
+  struct names n;
   size_t length;
   lua_settop(L, 0);
   if (luaL_loadstring(L, sample) != LUA_OK)
     return lua_error(L);
   const char *bytes = push_dump(L, &length);
-  if (!read_names(L, bytes, length, &count, &constant) || !constant || count != 5)
+  if (!read_names(L, bytes, length, &n) || !n.constant || n.count != 5
+      || !up_has(&n.naming, 0) || up_has(&n.naming, 1))
     return 0;
   for (int i = 0; i < 5; i++) {
     lua_rawgeti(L, -1, 2 * i + 1);

@@ -467,20 +467,31 @@ static inline char *code_bytes (struct code_head *c) {
   return (char *)(c + 1);
 }
 
+struct up_set { uint64_t bits[4]; };   /* of upvalues, from 0 to 255 */
+static inline bool up_has (const struct up_set *s, int up) {
+  return (s->bits[up >> 6] >> (up & 63) & 1) != 0;
+}
+static inline void up_add (struct up_set *s, int up) {
+  s->bits[up >> 6] |= UINT64_C(1) << (up & 63);
+}
+
 struct code {                 /* userdata; its uservalue: { name, upvalue, ... } */
   struct block *block;        /* NULL: not made, or let go */
   uint32_t slot;              /* handle of this process */
   uint32_t nups;
   uint32_t nnames;            /* pairs in the uservalue */
+  struct up_set naming;       /* upvalues that occur in it */
 };
 
 void function_open (lua_State *L);   /* a state to be thrown away */
 void function_open_state (lua_State *L);
 /* Of the function on the top. NULL: see e->status. */
 struct code *function_code (struct encoder *e);
-/* Pushes name 'i' of the code of the function at the top, and what it means
-   there; nil where it is no global. */
-void function_push_global (struct encoder *e, const struct code *code, lua_Integer i);
+/* Pushes the list of names that the code of the function on the top looks up in
+   the table of globals, for function_push_name; false: there are none. */
+bool function_push_names (struct encoder *e, const struct code *code);
+/* Pushes the i-th of code->nnames; false: nothing, it is no global's. */
+bool function_push_name (lua_State *L, int names, lua_Integer i);
 /* Pushes a new function of this bytecode; raises. */
 void function_load (lua_State *L, const char *bytes, size_t length, int nups);
 /* Pushes the one made of this code before, if its upvalue still is what it was. */

@@ -62,13 +62,11 @@ static void add_upvalue (struct way *w, int function, int i) {
   luaL_addvalue(&w->b);
 }
 
-static void add_global (struct way *w, int function, const struct frame *f) {
+static void add_global (struct way *w, int names, const struct frame *f) {
   lua_State *L = w->e->L;
-  lua_pushvalue(L, function);
-  function_push_global(w->e, f->code, f->i);
-  lua_pushfstring(L, "global '%s'", lua_tostring(L, -2));
-  lua_replace(L, -4);
-  lua_settop(L, -3);
+  function_push_name(L, names, f->i);
+  lua_pushfstring(L, "global '%s'", lua_tostring(L, -1));
+  lua_remove(L, -2);
   luaL_addvalue(&w->b);
 }
 
@@ -114,7 +112,8 @@ static bool add_step (struct way *w) {
       add_upvalue(w, --w->child, (int)f->i);
       break;
     case PHASE_GLOBALS:
-      add_global(w, --w->child, f);
+      add_global(w, w->child - 2, f);
+      w->child -= 3;
       break;
     default:
       lua_pushfstring(w->e->L, f->i == 1 ? "the function given by __conc"

@@ -1,12 +1,11 @@
 /*
- * The commit of a fifo's put and get (src/queue_fifo.c, F1), with a putter and
- * a getter that may be killed between any two steps. The item is one block. It
- * is in a hand, or the queue owns it, and what a dead hand holds is destroyed
- * unless the repair of the guard finds it in its place.
- *
- * To hold at the end: the block was got, or is in the queue, or was destroyed:
- * one of them, once.
- */
+** queue_kill.pml - the commit of a fifo's put and get (src/queue_fifo.c, F1)
+**
+** A putter and a getter, killed between any two steps. The item is one block.
+** It is in a hand, or the queue owns it, and what a dead hand holds is destroyed
+** unless the repair of the guard finds it in its place. To hold at the end: the
+** block was got, or is in the queue, or was destroyed: one of them, once.
+*/
 bit pguard, gguard, putter_holds, getter_holds;   /* guards, and who died with one */
 bit putter_hand, getter_hand;                     /* 'held' of their records */
 bit prepared, state;                              /* puts.at[..].turn, puts.state */

@@ -1,15 +1,16 @@
 /*
- * The wakes of a bounded fifo (src/queue.c): two putters, two getters, room for
- * one. Each side has a guard, a line and a flag; who finds nothing sets the
- * flag, looks again, and only then joins the line and sleeps until rung. Who
- * has committed looks at the other side's flag.
- *
- * Nobody looks at the clock here: a wake that is lost is a deadlock, which the
- * verifier reports as an invalid end state. Loads and stores of 'puts', 'gets',
- * 'getting' and 'putting' are sequentially consistent in the program too.
- */
+** queue_wait.pml - the wakes of a bounded fifo (src/queue.c)
+**
+** Two putters, two getters, room for one. Each side has a guard, a line and a
+** flag; who finds nothing sets the flag, looks again, and only then joins the
+** line and sleeps until rung. Who has committed looks at the other side's flag.
+**
+** Nobody looks at the clock here: a wake that is lost is a deadlock, which the
+** verifier reports as an invalid end state. Loads and stores of 'puts', 'gets',
+** 'getting' and 'putting' are sequentially consistent in the program too.
+*/
 #define ROOM   1
-#define EACH   2
+#define EACH   1
 #define IN_LINE(line)  (len(line) > 0)
 
 bit pguard, gguard;

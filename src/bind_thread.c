@@ -535,12 +535,8 @@ static void poke_task (struct task *t) {
   poke_thread(load_relaxed(&t->runner));
 }
 
-static void open_once (void) {
+static void open_first (void) {
   static const struct call_lua lua = { bind_pushcancelled, bind_iscancelled };
-  static bool done;
-  if (done)
-    return;
-  done = true;
   pthread_key_create(&host_key, host_ends);
   call_open(&lua);
   poke_open(bind_pushcancelled);
@@ -550,7 +546,8 @@ static void open_once (void) {
 
 void bind_open_thread (lua_State *L);
 void bind_open_thread (lua_State *L) {
-  open_once();
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, open_first);
   luaL_setfuncs(L, functions, 0);
   bind_class(L, KIND_THREAD, carrier_methods, future_meta);
   if (!state_ours(L)) {

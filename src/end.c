@@ -85,9 +85,13 @@ static const char watch_key = 'e';
 
 static int at_close (lua_State *L) {
   uint32_t *group = lua_touserdata(L, 1);
+  struct gate_hooks hooks;
   end_group(*group);
   poke_forget(L);
-  gate_set_hooks(NULL);
+  gate_get_hooks(&hooks);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  if (hooks.ctx == lua_tothread(L, -1))  /* and not of another state of this thread */
+    gate_set_hooks(NULL);
   return 0;
 }
 

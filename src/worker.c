@@ -546,6 +546,8 @@ int worker_start_pool (struct crew *c) {
 }
 
 void worker_open (const struct worker_lua *l) {
+  if (pool_run_inline == run_inline)
+    return;  /* again, in another state: threads may be reading this */
   lua = *l;
   pool_run_inline = run_inline;
   end_pools = pool_end_all;

@@ -20,54 +20,41 @@
 
 /* {=== in the child ===} */
 
-static bool forked;      /* this process is a child of ours */
+/* os.exit([code [, close]]) of a child: it has a copy of a state that is not its
+   own to close. */
+static int child_exit (lua_State *L) {
+  int code = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                 : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (lua_toboolean(L, 2))
+    end_group(0);
+  exit(code);
+}
 
-static int seed_anew (lua_State *L) {
+/* A generator of its own; os.exit as above, unless the program has put its own
+   function there. */
+static int prepare (lua_State *L) {
   if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE
       && lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
     lua_pushinteger(L, state_seed());
     lua_pushinteger(L, state_seed());
     lua_call(L, 2, 0);
   }
-  return 0;
-}
-
-/* os.exit([code [, close]]): as Lua's own; but a forked child has a copy of a
-   state that is not its own to close. */
-static int own_exit (lua_State *L) {
-  int code = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
-                                 : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-  if (lua_toboolean(L, 2)) {
-    if (forked)
-      end_group(0);
-    else
-      lua_close(L);
-  }
-  exit(code);
-}
-
-/* In the place of os.exit, unless the program has put its own there. */
-static void put_exit (lua_State *L) {
-  int top = lua_gettop(L);
   if (lua_getglobal(L, LUA_OSLIBNAME) == LUA_TTABLE
       && lua_getfield(L, -1, "exit") == LUA_TFUNCTION && lua_iscfunction(L, -1)) {
-    lua_pushcfunction(L, own_exit);
-    lua_pushvalue(L, -1);
-    codec_own(L, "os.exit");
+    lua_pushcfunction(L, child_exit);
     lua_setfield(L, -3, "exit");
   }
-  lua_settop(L, top);
+  return 0;
 }
 
 static _Noreturn void child (lua_State *L, struct task *t, const struct start *s, int nargs) {
   struct outcome o;
   int code = 1;   /* of one that failed or was cancelled */
   const struct thread_options *want = &s->options;
-  forked = true;
   call_become(t);
   state_watch(L);
   carrier_hooks(L);
-  lua_pushcfunction(L, seed_anew);
+  lua_pushcfunction(L, prepare);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   if (s->name[0] != '\0')
@@ -136,5 +123,6 @@ void bind_open_process (lua_State *L);
 void bind_open_process (lua_State *L) {
   luaL_setfuncs(L, functions, 0);
   bind_class(L, KIND_PROCESS, process_methods, future_meta);
-  put_exit(L);
+  lua_pushcfunction(L, child_exit);
+  codec_own(L, "os.exit");  /* where it is sent, it is that */
 }

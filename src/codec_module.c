@@ -19,6 +19,7 @@
 #include "codec_impl.h"
 
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* {=== the standard library, of the process ===} */
@@ -750,6 +751,14 @@ void module_restore_assigned (lua_State *L) {
 
 /* {=== settings ===} */
 
+/* One function under two names (math.atan2 is math.atan): is this one of them? */
+static bool has_alias (const struct std *s, const char *library, const char *field) {
+  char name[64];
+  int length = snprintf(name, sizeof name, "%s.%s", library, field);
+  const struct std *other = length < (int)sizeof name ? std_named(name) : NULL;
+  return other != NULL && other->f == s->f;
+}
+
 bool module_is_pristine (lua_State *L, struct codec_state *cs, const char *library,
                          const char *field) {
   size_t length = strlen(library);
@@ -763,8 +772,10 @@ bool module_is_pristine (lua_State *L, struct codec_state *cs, const char *libra
     name = lua_tostring(L, -2);  /* the place keeps it */
     lua_settop(L, -3);
   }
-  return name != NULL && strncmp(name, library, length) == 0 && name[length] == '.'
-      && strcmp(name + length + 1, field) == 0;
+  if (name != NULL && strncmp(name, library, length) == 0 && name[length] == '.'
+      && strcmp(name + length + 1, field) == 0)
+    return true;
+  return s != NULL && has_alias(s, library, field);
 }
 
 /* {=== decoding ===} */

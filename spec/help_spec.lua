@@ -9,8 +9,8 @@ end
 
 describe("conc.help", function ()
   it("tells of a method, however its name is written", function ()
-    for _, name in ipairs { "queue.put", "queue:put", "conc.queue.put" } do
-      if name ~= "conc.queue.put" then has("queue:put(value [, timeout])", name) end
+    for _, name in ipairs { "queue.put", "queue:put", "conc.queue.put", "queue:put()" } do
+      has("queue:put(value [, timeout])", name)
     end
     has("lifo_queue:put(value [, timeout])", "lifo_queue.put")
     has("priority_queue:put(value, priority [, timeout])", "priority_queue.put")
@@ -22,6 +22,7 @@ describe("conc.help", function ()
     has("conc.thread([options,] f, ...)", "thread")
     has("daemon: boolean", "conc.thread")
     has("Raises cannot send", "thread")
+    has("http.get(url [, options])", "http.get")
     has("print(t:result())   --> 21", "thread")
   end)
 

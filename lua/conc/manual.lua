@@ -139,6 +139,7 @@ end
 -- "queue.put", "queue:put", "conc.queue", "queue", "Queues" -> entry, section (either may be nil)
 function manual.find(name)
   local index = manual.index()
+  name = name:gsub("^conc%.([%w_]+[.:])", "%1"):gsub("%(.*$", "")
   local class = name:match("^([%w_]+)[.:]")
   local entry = index[name] or index["conc." .. name]
   if not entry and class then

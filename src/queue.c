@@ -62,8 +62,17 @@ static void tell_watchers (struct queue *q) {
   watch_changed(&q->head);
 }
 
-/* After the commit of n items put, n items got: Q5. */
+/* Between a commit and the look at a flag: Q5. The guard has been given back in
+   between, on x86 by an exchange, which is a full barrier. */
+#if defined(__x86_64__) || defined(__i386__)
+#define fence_after_unlock()  atomic_signal_fence(memory_order_seq_cst)
+#else
+#define fence_after_unlock()  fence_full()
+#endif
+
+/* After the commit of n items put, n items got, and without the guard. */
 static void after_put (struct queue *q, uint64_t n) {
+  fence_after_unlock();
   if (load_full(&q->getting) && n > 0)
     wake_line(queue_getters(q), &q->nonempty, &q->getting, n);
   if (unlikely(load_full(&q->watched)))
@@ -71,6 +80,7 @@ static void after_put (struct queue *q, uint64_t n) {
 }
 
 static void after_get (struct queue *q, uint64_t n) {
+  fence_after_unlock();
   if (load_full(&q->putting) && n > 0)
     wake_line(&q->puts.guard, &q->nonfull, &q->putting, n);
   if (unlikely(load_full(&q->watched)))

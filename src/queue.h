@@ -27,10 +27,10 @@
 **   Q4  dones <= puts (once DISCARDED: dones <= discarded_at).
 ** Waiting:
 **   Q5  Who joins 'nonempty' has set 'getting' and has then seen puts == gets
-**       and not closed. A putter commits and then looks at 'getting'. Both in
-**       the total order of seq_cst: one of the two sees the other. Likewise
-**       'putting' and 'nonfull'. The flags may be set with nobody in line,
-**       never clear with somebody there.
+**       and not closed. A putter commits, gives the guard back and then looks
+**       at 'getting', with a full barrier between on either side: one of the
+**       two sees the other. Likewise 'putting' and 'nonfull'. The flags may be
+**       set with nobody in line, never clear with somebody there.
 **   Q6  Who waits is served about in turn: a newcomer may take an item before
 **       one who has been woken and is on his way; but once one has come too
 **       late after PATIENCE, newcomers go to the end of the line ('starved',

@@ -159,7 +159,7 @@ static uint64_t fifo_push (struct queue *q, struct source *s, uint64_t room) {
   if (unlikely(blocks))
     disown_all(record_mine, seg->bytes + offset, size);
   kill_order();
-  store_full(&q->puts.state, then->turn << 1 | (~state & 1));
+  store_release(&q->puts.state, then->turn << 1 | (~state & 1));
   kill_order();
   s->at += size;
   s->left -= n;
@@ -240,7 +240,7 @@ static bool fifo_pop (struct queue *q, struct sink *s) {
   then->segment = seg;
   then->offset = offset + size;
   kill_order();
-  store_full(&q->gets.state, ((state >> 1) + n) << 1 | (~state & 1));
+  store_release(&q->gets.state, ((state >> 1) + n) << 1 | (~state & 1));
   kill_order();
   s->n = n;
   if (likely(seg->serial == load_relaxed(&q->gets.serial)))
@@ -287,7 +287,7 @@ static void finish_put (struct queue *q, struct thread_record *dead) {
   uint64_t from = fresh ? 0 : now->offset;
   arena_settle_dead(dead, &then->segment->head);
   each_block(then->segment, from, then->turn - (state >> 1), dead, store_disown);
-  store_full(&q->puts.state, then->turn << 1 | (~state & 1));
+  store_release(&q->puts.state, then->turn << 1 | (~state & 1));
 }
 
 /* Of a put that was not to be: the links that 'extend' may have made. */

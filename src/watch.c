@@ -72,6 +72,7 @@ static void tell_object (struct block *b, uint32_t more) {
   _Atomic uint32_t *watched = watched_of(b);
   if (watched != NULL)
     add_acqrel(watched, more);
+  fence_full();  /* the flag first, then the look: as queue.h's Q5 */
 }
 
 static void ring_watcher (void) {

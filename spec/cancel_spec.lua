@@ -85,11 +85,11 @@ describe("cancelling", function ()
     it("leaves time to clean up", function ()
       local q = conc.queue()
       local t = stops(function (out)
-        local ok, e = pcall(conc.sleep, 60)
+        local _, e = pcall(conc.sleep, 60)
         out:close()
-        local t = {}
-        for i = 1, 50 do t[i] = i end
-        error(e)
+        local sum = 0
+        for i = 1, 50 do sum = sum + i end
+        error(sum > 0 and e)
       end, q)
       assert.are.equal("cancelled", t:state())
       assert.is_true(q:closed())

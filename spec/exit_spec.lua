@@ -154,7 +154,8 @@ describe("an error that nobody asks for", function ()
       collectgarbage()
       io.stderr:write "after\n"
     ]]
-    assert.matches('^before\nconc: thread "worker%-a" failed: .*boom\nstack traceback:.*after\n$', r.err)
+    assert.matches('^before\nconc: thread "worker%-a" failed: .*boom\nstack traceback:.*after\n$',
+                   r.err)
     assert.are.equal(1, select(2, r.err:gsub("boom", "")))
   end)
 

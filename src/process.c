@@ -100,6 +100,7 @@ enum forked process_fork (struct block *b) {
   }
   if (pid == 0) {
     store_relaxed(&t->pid, (int32_t)getpid());
+    free(c);
     begin_child(record, parent, (load_relaxed(&t->flags) & TASK_QUIET) == 0);
     return FORK_CHILD;
   }

@@ -118,6 +118,7 @@ struct state {
   char *top;                   /* next free byte of it */
   char *image;                 /* what [base, base + image_size) was */
   size_t image_size;
+  size_t image_libraries;      /* C libraries that it has loaded */
   uint32_t group;
   bool plain;                  /* no finalizer can exist but the image's own */
   size_t outside;              /* blocks of malloc's */
@@ -261,6 +262,13 @@ static void state_free (struct state *s) {
   free(s);
 }
 
+/* How many C libraries the state has loaded, of those that lua_close lets go of. */
+static size_t loaded_libraries (lua_State *L) {
+  lua_settop(L, 0);
+  lua_getfield(L, LUA_REGISTRYINDEX, "_CLIBS");  /* loadlib.c's */
+  return lua_istable(L, -1) ? (size_t)lua_rawlen(L, -1) : SIZE_MAX;
+}
+
 /* Opens the libraries with the whole region as room, then takes the image. */
 static bool furnish (struct state *s) {
   s->limit = s->base + REGION_SIZE;
@@ -274,6 +282,7 @@ static bool furnish (struct state *s) {
     lua_close(s->L);
     return false;
   }
+  s->image_libraries = loaded_libraries(s->L);
   lua_settop(s->L, 0);
   s->image_size = (size_t)(s->top - s->base);
   if ((size_t)(s->limit - s->top) > ROOM)
@@ -349,13 +358,13 @@ lua_State *state_take (uint32_t group) {
   return s->L;
 }
 
-/* Is freeing blocks of the region all that lua_close would do? */
+/* Is freeing blocks of the region all that lua_close would do? What is of the image
+   is not the life's that ends: it stays loaded. */
 static bool nothing_to_close (struct state *s) {
   if (!s->plain || s->outside != 0)
     return false;
-  lua_settop(s->L, 0);
-  lua_getfield(s->L, LUA_REGISTRYINDEX, "_CLIBS");  /* loadlib.c's */
-  return lua_istable(s->L, -1) && lua_rawlen(s->L, -1) == 0;
+  size_t libraries = loaded_libraries(s->L);
+  return libraries != SIZE_MAX && libraries == s->image_libraries;
 }
 
 static void reset (struct state *s) {

@@ -325,14 +325,15 @@ static void in_parent (void) {
   pthread_mutex_unlock(&mutex);
 }
 
-/* The descriptors are the parent's eventfds: the child must not drain them.
-   Its copies of the handles are dropped when it first needs the list. */
+/* The descriptors are the parent's eventfds: the child must not drain them. Its
+   copies of the handles, if it has any, it drops at its end with all others. */
 static void in_child (void) {
-  for (struct watch *w = watches; w != NULL; w = w->next) {
+  while (watches != NULL) {
+    struct watch *w = watches;
+    watches = w->next;
     if (w->fd >= 0)
       close(w->fd);
-    w->fd = -1;
-    w->users = 0;
+    free(w);
   }
   store_relaxed(&watch_count, 0);
   watcher = 0;

@@ -447,7 +447,11 @@ static void put_searcher (lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* The core is here already: no library is loaded for it. */
 static int require_conc (lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  open_pushcore(L);
+  lua_setfield(L, -2, "conc.core");
   lua_getglobal(L, "require");
   lua_pushliteral(L, "conc");
   lua_call(L, 1, 0);

@@ -354,6 +354,8 @@ void poke_enter (lua_State *L, struct poke *before) {
   mine.met = 0;
   table[index] = &mine;
   pthread_mutex_unlock(&lock);
+  if (before->met == 0 && asked(self()))
+    hook_me();  /* the signal came before there was a state to stop */
 }
 
 void poke_leave (const struct poke *before) {

@@ -152,7 +152,59 @@ describe("a wait", function ()
   end
 end)
 
+describe("cancelling", function ()
+  helper.each_kind(function (start, kind)
+    -- It used to come between the call of guard and its variable: every fifth
+    -- time in this loop the lock stayed held.
+    it("does not tear a guard from its variable", function ()
+      local lock = conc.lock()
+      for _ = 1, kind == "thread" and 200 or 60 do
+        local t <close> = start(function ()
+          while true do
+            local _ <close> = lock:guard()
+          end
+        end)
+        conc.sleep(math.random() * 0.002)
+        t:cancel()
+        assert.is_true(t:join(helper.soon))
+        assert.are.same({ true }, { lock:acquire(helper.soon) })
+        lock:release()
+      end
+    end)
+
+    -- In a process it was lost if it came before f had begun.
+    it("is not lost on one that has hardly begun", function ()
+      for _ = 1, kind == "thread" and 300 or 100 do
+        local t <close> = start(function () while true do end end)
+        conc.sleep(math.random() * 0.0001)
+        t:cancel()
+        assert.is_true(t:join(helper.soon))
+        assert.are.equal("cancelled", t:state())
+      end
+    end)
+  end)
+end)
+
 describe("synchronisation objects", function ()
+  -- Each allocation of each constructor fails in turn; helper counts what is left.
+  it("raise when shared memory is full, and leave nothing", function ()
+    local core = require "conc.core"
+    local makers = {
+      lock = {}, rlock = {}, rwlock = {}, semaphore = {}, event = {}, condition = {},
+      barrier = { 2, function () return 1 end },
+    }
+    for kind, arguments in pairs(makers) do
+      for n = 1, 10 do
+        core._fail(n)
+        local ok, message = pcall(conc[kind], table.unpack(arguments))
+        core._fail(0)
+        if ok then break end
+        assert.matches("shared memory is full", message)
+        assert.is_true(n < 10)
+      end
+    end
+  end)
+
   it("travel in what is sent, and are the same object", function ()
     local q = conc.queue()
     local kinds = {

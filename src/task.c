@@ -105,9 +105,10 @@ bool task_claim (struct task *t) {
   return mine;
 }
 
-/* Under the guard: the commit, and who waited is woken. */
-static void end_under_guard (struct task *t, enum task_state state,
-                             struct block *outcome) {
+/* Under the guard: the commit, and who waited is woken; but the first in the line is
+   the caller's to ring, once the guard is free: he would only run into it. */
+static thread_key end_under_guard (struct task *t, enum task_state state,
+                                   struct block *outcome) {
   store_relaxed(&t->outcome, outcome);
   store_relaxed(&t->ended_at, sys_now());
   kill_order();
@@ -115,29 +116,35 @@ static void end_under_guard (struct task *t, enum task_state state,
   kill_order();
   if (outcome != NULL)
     arena_settle(outcome);
+  thread_key first = gate_pop(&t->ended);
   gate_wake_all(&t->ended);
+  return first;
 }
 
 bool task_finish (struct task *t, enum task_state state, struct block *outcome) {
   if (tracing() && KEY_INDEX(load_relaxed(&t->runner)) == self()->index)
     trace_run(block_ops(&t->head)->name, t->name, t->id, false);
+  thread_key waiter = 0;
   guard_lock(&t->guard);
   bool first = !task_has_ended(load_relaxed(&t->state));
   if (first)
-    end_under_guard(t, state, outcome);
+    waiter = end_under_guard(t, state, outcome);
   guard_unlock(&t->guard);
+  gate_ring(waiter);
   watch_changed(&t->head);
   return first;
 }
 
 bool task_cancel (struct task *t) {
+  thread_key waiter = 0;
   guard_lock(&t->guard);
   uint32_t state = load_relaxed(&t->state);
   thread_key runner = load_relaxed(&t->runner);
   task_flag(t, TASK_STOPPED);
   if (state == TASK_PENDING)
-    end_under_guard(t, TASK_CANCELLED, NULL);
+    waiter = end_under_guard(t, TASK_CANCELLED, NULL);
   guard_unlock(&t->guard);
+  gate_ring(waiter);
   watch_changed(&t->head);
   if (state == TASK_RUNNING) {
     gate_cancel(runner);

@@ -912,16 +912,31 @@ static bool crew_owns (struct block *container, struct block *b) {
 static pthread_mutex_t made_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct made { struct made *next; struct crew *crew; uint32_t slot; } *made;
 
-static void forget_ended (void) {
-  struct made **at = &made, *m;
+/* Takes out of the list those that have ended. */
+static struct made *take_ended (void) {
+  struct made **at = &made, *m, *ended = NULL;
+  pthread_mutex_lock(&made_mutex);
   while ((m = *at) != NULL) {
     if (load_acquire(&m->crew->phase) == POOL_ENDED) {
       *at = m->next;
-      handle_drop(m->slot);
-      free(m);
+      m->next = ended;
+      ended = m;
     }
     else
       at = &m->next;
+  }
+  pthread_mutex_unlock(&made_mutex);
+  return ended;
+}
+
+/* Handles have a mutex of their own, which is taken before ours around a fork:
+   so it is not taken under ours. */
+void pool_forget (void) {
+  struct made *m = take_ended(), *next;
+  for (; m != NULL; m = next) {
+    next = m->next;
+    handle_drop(m->slot);
+    free(m);
   }
 }
 
@@ -935,23 +950,17 @@ void pool_remember (struct crew *c) {
     free(m);
     return;
   }
+  pool_forget();
   pthread_mutex_lock(&made_mutex);
-  forget_ended();
   m->next = made;
   made = m;
   pthread_mutex_unlock(&made_mutex);
 }
 
-void pool_forget (void) {
-  pthread_mutex_lock(&made_mutex);
-  forget_ended();
-  pthread_mutex_unlock(&made_mutex);
-}
-
 static struct crew *next_made (uint32_t group) {
   struct crew *c = NULL;
+  pool_forget();
   pthread_mutex_lock(&made_mutex);
-  forget_ended();
   for (struct made *m = made; m != NULL && c == NULL; m = m->next)
     if (group == 0 || m->crew->group == group)
       c = m->crew;

@@ -462,6 +462,58 @@ static int get_table (struct decoder *d, int tag) {
   return OPENED;
 }
 
+#define AHEAD  32
+
+/* How many of the next values, up to AHEAD, are short strings; with their bytes. */
+static int look_ahead (const struct decoder *d, const char *strings[AHEAD],
+                       size_t lengths[AHEAD]) {
+  const char *p = d->p;
+  int n = 0;
+  while (n < AHEAD && d->end - p > 2) {
+    int tag = (uint8_t)*p;
+    bool counted = tag == T_STRING8;
+    size_t length = counted ? (uint8_t)p[1] : (size_t)(tag - T_STRING0);
+    if (!counted && (tag < T_STRING0 || tag >= T_NIL))
+      break;
+    p += 1 + counted;
+    if (length > 40 || (size_t)(d->end - p) < length)
+      break;
+    strings[n] = p;
+    lengths[n++] = length;
+    p += length;
+  }
+  return n;
+}
+
+/* Short strings for elements from 'f->i' on, with their places in Lua's table of
+   strings fetched ahead. False: there was none. */
+static bool get_strings (struct decoder *d, struct dframe *f) {
+  lua_State *L = d->L;
+  lua_Integer before = f->i;
+  const char *strings[AHEAD];
+  size_t lengths[AHEAD];
+  unsigned int hashes[AHEAD];
+  while (f->n - f->i >= AHEAD) {
+    const struct peek_global *g = peek_global(L);
+    int n = look_ahead(d, strings, lengths);
+    for (int k = 0; k < n; k++) {
+      hashes[k] = peek_hash(g, strings[k], lengths[k]);
+      prefetch(peek_bucket(g, hashes[k]));
+    }
+    for (int k = 0; k < n; k++)
+      prefetch(*peek_bucket(g, hashes[k]));
+    for (int k = 0; k < n; k++) {
+      lua_pushlstring(L, strings[k], lengths[k]);
+      lua_rawseti(L, -2, ++f->i);
+    }
+    if (n > 0)
+      d->p = strings[n - 1] + lengths[n - 1];
+    if (n < AHEAD)
+      break;
+  }
+  return f->i != before;
+}
+
 static int step_array (struct decoder *d, struct dframe *f, bool have) {
   lua_State *L = d->L;
   struct peek_value *array;
@@ -474,6 +526,8 @@ static int step_array (struct decoder *d, struct dframe *f, bool have) {
       need(d, 1);
       int tag = (uint8_t)*d->p;
       if (tag >= T_STRING0 && tag < T_NIL) {
+        if (peek_strings && f->n - f->i >= 2 * AHEAD && get_strings(d, f))
+          continue;
         d->p++;
         get_small(d, tag);
       }

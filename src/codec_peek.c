@@ -5,7 +5,7 @@
 
 #include <lauxlib.h>
 
-bool peek_works;
+bool peek_works, peek_strings;
 
 static bool is_array (lua_State *L, unsigned int n, struct peek_value **array) {
   const struct peek_table *t = (const struct peek_table *)lua_topointer(L, -1);
@@ -155,6 +155,40 @@ static bool check_nodes (lua_State *L) {
   return good;
 }
 
+/* The state as lua_newstate leaves it, seen from outside. */
+static bool check_global (lua_State *L) {
+  void *data;
+  lua_Alloc alloc = lua_getallocf(L, &data);
+  const struct peek_global *g = peek_global(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  bool good = lua_topointer(L, -1) == (const void *)L;
+  lua_pop(L, 1);
+  return good && g->alloc == alloc && g->alloc_data == data
+      && g->registry.u.p == lua_topointer(L, LUA_REGISTRYINDEX)
+      && g->size >= 2 && (g->size & (g->size - 1)) == 0 && g->nstrings > 0;
+}
+
+/* Is each of these strings where its hash says? */
+static bool check_strings (lua_State *L) {
+  static const char *const samples[] = { "", "a", "__index", "a string of 40 bytes: 3456789012345678901" };
+  for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+    const struct peek_global *g = peek_global(L);
+    size_t length;
+    const char *s = lua_pushstring(L, samples[i]);
+    const struct peek_string *x = (const struct peek_string *)lua_topointer(L, -1), *y;
+    lua_tolstring(L, -1, &length);
+    unsigned int h = peek_hash(g, s, length);
+    if (x->hash != h)
+      return false;
+    for (y = *peek_bucket(g, h); y != NULL && y != x; )
+      y = (const struct peek_string *)y->u.chain;
+    if (y != x)
+      return false;
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
 /* Once in a process; L is thrown away. */
 void peek_open (lua_State *L) {
   peek_works = LUA_VERSION_NUM == 504
@@ -162,4 +196,5 @@ void peek_open (lua_State *L) {
     && check_hash(L) && check_read(L, 1) && check_read(L, 7)
     && check_read(L, 64) && check_read(L, 1000) && check_write(L)
     && check_growth(L) && check_nodes(L);
+  peek_strings = peek_works && check_global(L) && check_strings(L);
 }

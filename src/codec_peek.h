@@ -58,6 +58,47 @@ enum peek_type {
 #define peek_is_nil(type)  (((type) & 0x0f) == 0)
 #define PEEK_NOT_REAL  0x80    /* in flags: the array has a power of 2 of slots */
 
+/*
+** As lstate.h has them, up to what is of use. To make a string Lua looks it up in
+** its table of all short ones: in a large heap that is two misses of the cache.
+** Who knows which strings come next has the lines fetched all at once. Only
+** addresses are taken from here, for prefetching.
+*/
+struct peek_global {
+  lua_Alloc alloc;
+  void *alloc_data;
+  ptrdiff_t bytes, debt;
+  size_t estimate, atomic;
+  struct peek_string **strings;
+  int nstrings, size;
+  struct peek_value registry, nil;
+  unsigned int seed;
+};
+struct peek_state {
+  void *next;
+  unsigned char type, marked, status, allow_hook;
+  unsigned short nci;
+  void *top;
+  struct peek_global *global;
+};
+
+extern bool peek_strings;      /* constant after codec_open: these are right, too */
+
+static inline const struct peek_global *peek_global (lua_State *L) {
+  return ((const struct peek_state *)(const void *)L)->global;
+}
+static inline unsigned int peek_hash (const struct peek_global *g, const char *s,
+                                      size_t length) {
+  unsigned int h = g->seed ^ (unsigned int)length;
+  for (; length > 0; length--)
+    h ^= (h << 5) + (h >> 2) + (unsigned char)s[length - 1];
+  return h;
+}
+static inline struct peek_string **peek_bucket (const struct peek_global *g,
+                                                unsigned int hash) {
+  return &g->strings[hash & (unsigned int)(g->size - 1)];
+}
+
 /* How many slots the array part has. */
 static inline size_t peek_array_size (const struct peek_table *t) {
   size_t n = t->limit;

@@ -95,9 +95,11 @@ void kill_step (void);
 #if defined(__GNUC__)
 #define likely(x)    __builtin_expect(!!(x), 1)
 #define unlikely(x)  __builtin_expect(!!(x), 0)
+#define prefetch(p)  __builtin_prefetch(p)
 #else
 #define likely(x)    (x)
 #define unlikely(x)  (x)
+#define prefetch(p)  ((void)(p))
 #endif
 
 /*

@@ -33,7 +33,6 @@ static struct watch *watches;
 static thread_key watcher;     /* 0: none runs */
 #define ON_ITS_WAY  KEY_BIT    /* started, it has not told its key yet */
 static bool changed;           /* the list is not what the watcher knows */
-static bool stopping;
 
 /* {=== descriptors; under the mutex ===} */
 
@@ -152,7 +151,7 @@ static deadline follow_all (void) {
 
 static bool list_changed (void) {
   pthread_mutex_lock(&mutex);
-  bool is = changed || stopping;
+  bool is = changed;
   pthread_mutex_unlock(&mutex);
   return is;
 }
@@ -184,7 +183,7 @@ static bool next_list (struct block ***list, int *n) {
   struct watch *unused = take_unused();
   changed = false;
   *list = list_objects(n);
-  bool go_on = watches != NULL && !stopping;
+  bool go_on = watches != NULL;
   if (!go_on)
     watcher = 0;
   pthread_mutex_unlock(&mutex);
@@ -308,13 +307,6 @@ void watch_update (struct block *b) {
   pthread_mutex_unlock(&mutex);
 }
 
-void watch_stop (void) {
-  pthread_mutex_lock(&mutex);
-  stopping = true;
-  ring_watcher();
-  pthread_mutex_unlock(&mutex);
-}
-
 /* {=== fork ===} */
 
 static void before_fork (void) {
@@ -337,7 +329,7 @@ static void in_child (void) {
   }
   store_relaxed(&watch_count, 0);
   watcher = 0;
-  changed = stopping = false;
+  changed = false;
   pthread_mutex_unlock(&mutex);
 }
 

@@ -37,8 +37,6 @@ static inline void watch_changed (struct block *b) {
 /* How a helper thread is started: floor 4's thread_start. CONC_OK or CONC_SYSTEM. */
 typedef int watch_starter (void (*body) (void *arg), void *arg);
 extern watch_starter *_Atomic watch_start;
-/* At the end of the process: the watcher leaves its lines. */
-void watch_stop (void);
 
 void watch_open (void);
 

@@ -3,7 +3,8 @@
 #   make            build/conc/core.so, build/conc/http_core.so, build/libconc.a
 #   make demo       install what is missing, build, run the tour of the examples
 #   make test       install what is missing, build, run the tests
-#                   (SPEC="spec/lock_spec.lua ..." some; FILTER=pattern of names)
+#                   (SPEC="spec/lock_spec.lua ..." some; ONLY=c the C tests;
+#                   ONLY=lua the spec files; FILTER=pattern of names)
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
 #
 #   make asan tsan valgrind      the tests under the sanitizers, under valgrind
@@ -65,6 +66,7 @@ HTTP_OBJ  := $(if $(filter 1,$(HTTP)),$(call obj,$(HTTP_SRC)))
 CORE_SO   := $(BUILD)/conc/core.so
 HTTP_SO   := $(if $(HTTP_OBJ),$(BUILD)/conc/http_core.so)
 LIB       := $(BUILD)/libconc.a
+META      := $(BUILD)/conc/meta.lua
 CTESTS    := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(CTEST_SRC))
 CSOS      := $(patsubst spec/c/%_so.c,$(BUILD)/spec/%.so,$(CSO_SRC))
 HOST      := $(if $(wildcard examples/host/host.c),$(BUILD)/host)
@@ -102,7 +104,11 @@ say = $(if $(V),,@echo '  $(1)  $@';)
         lint layers port coverage bench fuzz model docs FORCE
 FORCE:
 
-all: $(CORE_SO) $(HTTP_SO) $(LIB)
+all: $(CORE_SO) $(HTTP_SO) $(LIB) $(META)
+
+# Definitions for editors (LuaLS), from the one source of the reference.
+$(META): lua/conc/reference.lua lua/conc/manual.lua docs/build.lua $(BUILD)/flags
+	$(call say,LUA)CONC_BUILD=$(BUILD) $(LUA) docs/build.lua meta
 
 # Two files that change when the flags, or the list of objects, do.
 stamp = @printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
@@ -182,8 +188,8 @@ test:
 	@$(AGAIN) test-run
 
 test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
-	@$(TREE) FILTER='$(FILTER)' $(LUA) spec/run.lua $(out) $(SPEC) \
-	  $(if $(filter command,$(origin SPEC)),,$(CTESTS))
+	@$(TREE) FILTER='$(FILTER)' $(LUA) spec/run.lua $(out) $(if $(filter c,$(ONLY)),,$(SPEC)) \
+	  $(if $(filter lua,$(ONLY))$(filter command,$(origin SPEC)),,$(CTESTS))
 
 # ---- checks -------------------------------------------------------------
 
@@ -327,11 +333,12 @@ install-rock: all
 	$(INSTALL) -m 755 $(CORE_SO) $(HTTP_SO) '$(DESTDIR)$(LIBDIR)/conc'
 	@set -e; for d in $(LUA_DIRS); do $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$$d"; done
 	@set -e; for f in $(LUA_FILES); do $(INSTALL) -m 644 "lua/$$f" "$(DESTDIR)$(LUADIR)/$$f"; done
+	$(INSTALL) -m 644 $(META) $(META:.lua=_http.lua) '$(DESTDIR)$(LUADIR)/conc'
 
 uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/conc/core.so' '$(DESTDIR)$(LIBDIR)/conc/http_core.so' \
 	  '$(DESTDIR)$(ALIBDIR)/libconc.a' '$(DESTDIR)$(INCDIR)/conc.h'
-	@for f in $(LUA_FILES); do rm -f "$(DESTDIR)$(LUADIR)/$$f"; done
+	@for f in $(LUA_FILES) conc/meta.lua conc/meta_http.lua; do rm -f "$(DESTDIR)$(LUADIR)/$$f"; done
 	@for d in $(shell printf '%s\n' $(LUA_DIRS) | sort -r); do rmdir "$(DESTDIR)$(LUADIR)/$$d" 2>/dev/null || true; done
 	@rmdir '$(DESTDIR)$(LIBDIR)/conc' 2>/dev/null || true
 

@@ -32,12 +32,14 @@ build = {
   build_variables = {
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
+    LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
   },
   install_variables = {
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
+    LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
     LUADIR = "$(LUADIR)",

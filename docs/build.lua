@@ -1,11 +1,12 @@
--- Makes, from lua/conc/reference.lua, the files that are kept in the tree:
+-- Makes, from lua/conc/reference.lua, in the build folder:
 --
---   docs/reference.md     every name, with types, results, errors and an example
---   lua/conc/meta.lua     the same for LuaLS (an editor's completion and checks);
---                         meta_http.lua for conc.http
+--   conc/meta.lua        definitions for LuaLS (an editor's completion and checks);
+--   conc/meta_http.lua   the same for conc.http; both are installed with the library
+--   docs/reference.md    every name, with types, results, errors and an example
+--   docs/*.html          that and the other documents
 --
--- and from those and the other documents the HTML in build/docs. 'make docs' runs it.
---   lua5.4 docs/build.lua --check   only tells whether these files are as made
+--   lua5.4 docs/build.lua          all of it ('make docs')
+--   lua5.4 docs/build.lua meta     the definitions only (a part of 'make')
 package.path = "lua/?.lua;docs/?.lua;" .. package.path
 local manual = require "conc.manual"
 local markdown = require "markdown"
@@ -74,7 +75,7 @@ end
 local preface = [[
 # Reference
 
-<!-- Made by docs/build.lua from lua/conc/reference.lua: edit that, then 'make docs'. -->
+<!-- Made by docs/build.lua from lua/conc/reference.lua. -->
 
 Every name of `conc`, with the types of what it takes and returns. Each example runs after
 `local conc = require "conc"` (those of `conc.http` after `local http = require "conc.http"`); its
@@ -274,6 +275,7 @@ local function documents()
   local found = io.popen("ls docs/*.md")
   for path in found:lines() do list[#list + 1] = path end
   found:close()
+  list[#list + 1] = (os.getenv("CONC_BUILD") or "build") .. "/docs/reference.md"
   list[#list + 1] = "CHANGELOG.md"
   return list
 end
@@ -301,23 +303,11 @@ end
 
 -- ---- run ---------------------------------------------------------------------------
 
-local made = {
-  ["docs/reference.md"] = reference_markdown(),
-  ["lua/conc/meta.lua"] = meta(),
-  ["lua/conc/meta_http.lua"] = http_meta(),
-}
-
-if arg[1] == "--check" then
-  local stale = false
-  for path, text in pairs(made) do
-    local file = io.open(path, "rb")
-    if not file or file:read("a") ~= text then
-      stale = true
-      io.stderr:write(path, " is not what lua/conc/reference.lua makes: run 'make docs'\n")
-    end
-  end
-  os.exit(not stale)
+local build = os.getenv("CONC_BUILD") or "build"
+os.execute(("mkdir -p '%s/conc' '%s/docs'"):format(build, build))
+write(build .. "/conc/meta.lua", meta())
+write(build .. "/conc/meta_http.lua", http_meta())
+if arg[1] ~= "meta" then
+  write(build .. "/docs/reference.md", reference_markdown())
+  build_html(build .. "/docs")
 end
-
-for path, text in pairs(made) do write(path, text) end
-build_html((os.getenv("CONC_BUILD") or "build") .. "/docs")

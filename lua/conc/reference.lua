@@ -1,6 +1,6 @@
--- The reference: every name of conc, once. From here come docs/reference.md and
--- its HTML (docs/build.lua), the definitions for LuaLS (library/conc.lua) and
--- what conc.help shows. spec/reference_spec.lua fails for a registered name that
+-- The reference: every name of conc, once. From here come the reference and its
+-- HTML of 'make docs' (docs/build.lua), the definitions for LuaLS that are
+-- installed with the library (meta.lua), and what conc.help shows. spec/reference_spec.lua fails for a registered name that
 -- is missing here, and runs every example.
 --
 -- A list of sections {title =, text =, and entries}. An entry:

@@ -22,8 +22,33 @@ function roads.process(v)
   return (conc.process(function () return v end):result(soon))
 end
 
+function roads.pipe(v)
+  local a, b = conc.pipe()
+  assert.is_true(a:send(v, soon))
+  return (b:recv(soon))
+end
+function roads.dict(v)
+  local d = conc.dict()
+  d:set("entry", v)
+  return d:get("entry")
+end
+function roads.error(v)
+  local t = conc.thread(function (e) error(e, 0) end, v)
+  local _, e = pcall(t.result, t, soon)
+  return e
+end
+function roads.thread_pool(v)
+  local pool <close> = conc.thread_pool(1)
+  return (pool:submit(function (...) return ... end, v):result(soon))
+end
+function roads.process_pool(v)
+  local pool <close> = conc.process_pool(1)
+  return (pool:submit(function (...) return ... end, v):result(soon))
+end
+
 local function each_road(block)
-  for _, name in ipairs { "bytes", "queue", "thread", "process" } do
+  for _, name in ipairs { "bytes", "queue", "thread", "process", "pipe", "dict", "error",
+    "thread_pool", "process_pool" } do
     describe("(" .. name .. ")", function () block(roads[name], name) end)
   end
 end

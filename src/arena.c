@@ -77,7 +77,7 @@ struct block *arena_alloc (size_t size) {
 }
 
 void arena_free (struct block *b) {
-  b->kind = KIND_RAW;
+  block_set_kind(b, KIND_RAW);
   kill_order();
   if (b->class == PAGE_BLOCK)
     pages_free(b);
@@ -267,12 +267,12 @@ struct count { enum kind kind; size_t n; };
 
 static void count_one (struct block *b, void *ctx) {
   struct count *c = (struct count *)ctx;
-  if (b->kind == c->kind)
+  if (block_kind(b) == c->kind)
     c->n++;
 }
 
 static void count_any (struct block *b, void *ctx) {
-  if (b->kind == KIND_SLAB)
+  if (block_kind(b) == KIND_SLAB)
     slab_each(b, count_one, ctx);
   else
     count_one(b, ctx);

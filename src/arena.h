@@ -92,10 +92,17 @@ bool arena_has (const void *p);  /* does p point into the heap? */
 /* 'size' counts the header. In the caller's hand, kind KIND_RAW, refs 0, content
    undefined, aligned to 64 bytes; NULL: full. */
 struct block *arena_alloc (size_t size);
+/* 'kind' is read without a guard by reports only; the walker may find it old. */
+static inline enum kind block_kind (const struct block *b) {
+  return (enum kind)__atomic_load_n(&b->kind, __ATOMIC_RELAXED);
+}
+static inline void block_set_kind (struct block *b, enum kind kind) {
+  __atomic_store_n(&b->kind, (uint8_t)kind, __ATOMIC_RELAXED);
+}
 /* b is now what its kind says: destroy may be called on it. */
 static inline void block_ready (struct block *b, enum kind kind) {
   kill_order();
-  b->kind = (uint8_t)kind;
+  block_set_kind(b, kind);
 }
 void arena_hold (struct block *b);     /* into the caller's hand */
 void arena_settle (struct block *b);   /* out of it: it has its place */

@@ -132,7 +132,7 @@ static bool frontier_align (unsigned order) {
 static struct block *block_begin (uint32_t page, size_t size) {
   struct block *b = (struct block *)(void *)address(page);
   store_relaxed(&b->refs, 0);
-  b->kind = KIND_RAW;
+  block_set_kind(b, KIND_RAW);
   b->class = PAGE_BLOCK;
   b->flags = 0;
   b->size = size;

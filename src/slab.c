@@ -157,7 +157,7 @@ struct block *slab_alloc (int class) {
     uint32_t i = first_free(s, c->total);
     b = object_at(s, i);
     store_relaxed(&b->refs, 0);
-    b->kind = KIND_RAW;
+    block_set_kind(b, KIND_RAW);
     b->class = (uint8_t)class;
     b->flags = 0;
     b->size = c->size;

@@ -1,190 +1,151 @@
 /*
-** lock.pml - the lock (src/lock.c): one holder at a time, nobody left waiting
+** lock.pml - the lock of src/lock.c, every interleaving of three threads, one of
+** which may be killed between any two of its steps
 **
-** Three threads, each once through a section; one of them may be killed between
-** any two steps. The word is 0, a key, a key | MARK, or KEPT, as lock.h draws
-** it; the free path is one compare-and-swap each way, without the guard. Who
-** found the lock held marks it and joins the line under the guard; a release
-** that meets the mark rings the first in line, or keeps the lock for him.
-** A sleeper wakes when he is rung; once somebody has died also by himself (he
-** looks every 80 ms). So without a death a lost ring is an invalid end state.
+** Checked: nobody meets another inside (assert), and nobody is left asleep (an
+** invalid end state): each survivor comes to its end, whatever the order of
+** releases, marks, rings and a death.
 **
-** A dead holder of the guard is taken over (guard.c); what he left of the line
-** is repaired there, so a change of the line is one step here.
+** A step is one atomic access to 'owner' (with its compare-and-swap), or one
+** access to the line, which the guard protects. The looks that make up for a
+** ring that died with its sender are there only once somebody has died: without
+** a death no wake may need them.
 */
-#define N     3
-#define MARK  16
-#define KEPT  32
-#define holder(w) ((w) & 15)
-#define kept_for(w, who)  ((w) == KEPT && (waiting == 0 || line[0] == who))
-#define abandoned(w)      ((w) != KEPT && holder(w) != 0 && dead[holder(w)])
-#define to_be_had(w)      ((w) == 0 || kept_for(w, me) || abandoned(w))
+#define N       3
+#define ROUNDS  (_pid == 0 -> 2 : 1)
+#define NONE    255
 
-byte owner;                      /* the word: 0, 1..N, with MARK; KEPT */
-byte guard;                      /* 0: free; 1..N: held */
-byte line[N], waiting;
-bool in_line[N + 1], rung[N + 1], dead[N + 2], some_died;   /* N + 1: the sweeper */
-byte inside, done, over;
-bool swept;
+byte owner = NONE;        /* the word without KEY_BIT */
+bool marked = false;      /* KEY_BIT; with owner == NONE: LOCK_KEPT */
+byte guard = NONE;
+byte line[N];             /* who waits, the first in line[0] */
+byte length = 0;
+bool rung[N];
+bool dead[N];
+bool somebody_died = false;
+byte inside = NONE;
 
-inline lock_guard () {
-  atomic { guard == 0 || dead[guard] -> guard = me }
-}
+#define first       (length > 0 -> line[0] : NONE)
+#define alone(me)   (length == 0 || (length == 1 && line[0] == me))
 
-inline unlock_guard () { guard = 0 }
-
-/* Killed here? */
-inline step () {
-  if
-  :: mortal && !some_died -> atomic { some_died = true; dead[me] = true; goto gone }
-  :: true
-  fi
-}
-
-/* The same in the section: the dead is inside no more. */
-inline step_inside () {
-  if
-  :: mortal && !some_died ->
-     atomic { some_died = true; dead[me] = true; inside--; goto gone }
-  :: true
-  fi
-}
-
-inline remove (who) {
-  byte at = 0;
+inline leave_line(who) {
+  k = 0;
   do
-  :: at < waiting && line[at] == who -> break
-  :: at < waiting && line[at] != who -> at++
-  :: at == waiting -> break
+  :: k < length && line[k] == who -> break
+  :: k < length && line[k] != who -> k++
+  :: k >= length -> break
   od;
   if
-  :: at < waiting ->
-     waiting--;
+  :: k < length ->
      do
-     :: at < waiting && at + 1 < N -> line[at] = line[at + 1]; at++
+     :: k + 1 < length -> line[k] = line[k + 1]; k++
      :: else -> break
-     od
+     od;
+     length--; line[length] = 0
   :: else
   fi;
-  in_line[who] = false;
-  at = 0
+  k = 0
 }
 
-proctype thread (byte me; bool mortal) {
-  byte word, next;
-  bool others;
+inline is_in_line(who) {
+  there = false; k = 0;
+  do
+  :: k < length -> there = there || line[k] == who; k++
+  :: else -> break
+  od;
+  k = 0
+}
 
-  /* acquire: the free path */
-  if
-  :: atomic { owner == 0 -> owner = me }; goto section
-  :: owner != 0
-  fi;
-  step();
-  lock_guard();
-again:
-  step();
-  word = owner;
-  step();
-  if
-  :: to_be_had(word) ->
-     others = waiting > 1 || (waiting == 1 && !in_line[me]);
-     if
-     :: atomic { owner == word ->
-                 if :: others -> owner = me | MARK :: else -> owner = me fi }
-     :: atomic { owner != word -> goto again }
-     fi
+/* guard_lock: the guard of a dead holder is taken over (and has nothing to repair
+   but the line's tail, which this model does not have). */
+inline lock_guard() {
+  atomic { (guard == NONE || dead[guard]) -> guard = _pid }
+}
+inline unlock_guard() { guard = NONE }
+
+/* May end here, for good: SIGKILL. */
+#define mortal  if :: !somebody_died -> goto killed :: true fi
+
+active [N] proctype thread() {
+  byte round = 0, next = NONE, k = 0;
+  bool there, got;
+  do
+  :: round == ROUNDS -> break
   :: else ->
-     if
-     :: (word & MARK) || word == KEPT
-     :: !(word & MARK) && word != KEPT ->
-        if
-        :: atomic { owner == word -> owner = word | MARK }
-        :: atomic { owner != word -> goto again }
-        fi
-     fi;
-     step();
-     atomic {
+    /* lock_acquire */
+    got = false;
+    if
+    :: atomic { owner == NONE && !marked -> owner = _pid; got = true }
+    :: true  /* it was not free, when looked at */
+    fi;
+    mortal;
+    if
+    :: !got ->
+       lock_guard(); mortal;
+       do
+       :: atomic {  /* take: free, or kept for us, or its holder has died */
+            ((owner == NONE && (!marked || first == NONE || first == _pid))
+              || (owner != NONE && dead[owner])) ->
+            owner = _pid; marked = !alone(_pid) }
+          mortal; break
+       :: atomic { owner != NONE && !dead[owner] && !marked -> marked = true }  /* mark */
+          mortal
+       :: ((owner != NONE && !dead[owner] && marked)
+            || (owner == NONE && marked && first != NONE && first != _pid)) ->
+          mortal;
+          atomic {  /* gate_join, once */
+            is_in_line(_pid);
+            if :: !there -> line[length] = _pid; length++ :: else fi }
+          mortal;
+          unlock_guard(); mortal;
+          if
+          :: atomic { rung[_pid] -> rung[_pid] = false }
+          :: somebody_died  /* a look */
+          fi;
+          mortal;
+          lock_guard(); mortal;
+          if  /* record_look: the one it waits for has died, and is swept */
+          :: atomic { first != NONE && dead[first] -> leave_line(line[0]) }
+          :: else
+          fi
+       od;
+       atomic { leave_line(_pid) }
+       mortal;
+       unlock_guard(); mortal
+    :: else
+    fi;
+
+    /* inside */
+    assert(inside == NONE || dead[inside]);
+    inside = _pid; mortal;
+    assert(owner == _pid);
+    inside = NONE; mortal;
+
+    /* lock_release */
+    if
+    :: atomic { owner == _pid && !marked -> owner = NONE }
+    :: atomic { owner == _pid && marked -> skip }
+       mortal;
+       lock_guard(); mortal;
+       next = first;
        if
-       :: !in_line[me] -> line[waiting] = me; waiting++; in_line[me] = true
+       :: next == NONE -> atomic { owner = NONE; marked = false }
+       :: next != NONE -> atomic { owner = NONE; marked = false }  /* short of patience */
+       :: next != NONE -> atomic { owner = NONE; marked = true }   /* kept for him */
+       fi;
+       mortal;
+       unlock_guard(); mortal;
+       if
+       :: next != NONE -> rung[next] = true; next = NONE
        :: else
        fi
-     };
-     step();
-     unlock_guard();
-     step();
-     atomic { rung[me] || some_died -> rung[me] = false };
-     step();
-     lock_guard();
-     goto again
-  fi;
-  step();
-  atomic { remove(me) };
-  step();
-  unlock_guard();
-
-section:
-  inside++;
-  assert(inside == 1);
-  step_inside();
-  inside--;
-
-  /* release */
-  if
-  :: atomic { owner == me -> owner = 0 }; goto out
-  :: owner != me
-  fi;
-  step();
-  lock_guard();
-  next = 0;
-  word = 0;
-  if
-  :: waiting > 0 -> next = line[0];
-     if
-     :: word = KEPT              /* he has waited long */
-     :: true
-     fi
-  :: else
-  fi;
-  step();
-  owner = word;
-  step();
-  unlock_guard();
-  step();
-  if
-  :: next != 0 -> rung[next] = true
-  :: else
-  fi;
-out:
-  done++;
-  goto end;
-gone:
-  skip;
-end:
-  over++
-}
-
-/* The sweep takes the dead out of the line, and passes on a ring he had got. */
-proctype sweeper () {
-  byte who = 1, me = 0, next;
-end_idle:
-  some_died;
-  do
-  :: who <= N && !dead[who] -> who++
-  :: who <= N && dead[who] -> break
+    fi;
+    mortal;
+    round++
   od;
-  atomic { (guard == 0 || dead[guard]) -> guard = N + 1 };
-  atomic { remove(who); if :: waiting > 0 -> next = line[0] :: else -> next = 0 fi };
-  guard = 0;
-  if
-  :: next != 0 -> rung[next] = true
-  :: else
-  fi;
-  swept = true
-}
-
-init {
-  atomic { run thread(1, true); run thread(2, false); run thread(3, false);
-           run sweeper() };
-  over == N && (!some_died || swept);
-  assert(done == N || (some_died && done >= N - 1))
+  goto done;
+killed:
+  atomic { somebody_died = true; dead[_pid] = true }
+done:
+  skip
 }

@@ -359,17 +359,6 @@ static int pour_protected (lua_State *L) {
   return 0;
 }
 
-static bool all_plain (const struct sink *s) {
-  const char *at = s->to;
-  for (uint32_t i = 0; i < s->n; i++) {
-    const struct record_head *h = (const struct record_head *)(const void *)at;
-    if (!(h->length & RECORD_PLAIN))
-      return false;
-    at += record_size(h);
-  }
-  return true;
-}
-
 /*
 ** An item whose value cannot be made here (a module that cannot be required)
 ** raises. Where it came with others, those are the result, and the error is
@@ -421,7 +410,7 @@ static inline void checkerrors (lua_State *L, int idx) {
 /* All of the sink into the table at 'idx'. */
 static void pour_all (lua_State *L, int idx, const struct sink *s, lua_Integer *n) {
   struct pouring p = { s->to, s->n, *n };
-  if (likely(all_plain(s)))
+  if (likely(s->plain))
     pour(L, idx, &p);
   while (p.left > 0) {
     lua_pushcfunction(L, pour_protected);

@@ -250,10 +250,11 @@ int queue_put (struct queue *q, struct record *r, const struct priority *pri,
                deadline until) {
   struct source s;
   s.at = (const char *)r;
+  s.end = s.at + record_size(&r->head);
   s.left = 1;
   s.done = 0;
   s.own = false;
-  s.carrier = NULL;
+  s.blocks = (r->head.length & RECORD_BLOCK) != 0;
   if (pri != NULL)
     s.priority = *pri;
   return queue_put_many(q, &s, until);
@@ -657,10 +658,11 @@ int batch_add (struct batch *b) {
 
 void batch_source (struct batch *b, struct source *s) {
   s->at = b->bytes;
+  s->end = b->bytes + b->used;
   s->left = b->n;
   s->done = 0;
   s->own = b->own;
-  s->carrier = b->carrier;
+  s->blocks = b->carrier != NULL;
 }
 
 void batch_end (struct batch *b) {

@@ -94,11 +94,12 @@ struct priority {
 /* Records that are to be put, in order. */
 struct source {
   const char *at;                      /* the next one; 8-byte aligned */
+  const char *end;                     /* of the last one */
   uint64_t left;                       /* how many */
   uint64_t done;                       /* how many were put */
   bool own;                            /* a struct priority goes before each */
   struct priority priority;            /* else: of them all, where that counts */
-  struct block *carrier;               /* owns the blocks not put yet; NULL: the hand */
+  bool blocks;                         /* some have blocks: in hand, or a carrier's */
 };
 
 /* Room for records that are got. */
@@ -107,6 +108,7 @@ struct sink {
   size_t size;                         /* a whole struct record at least */
   uint32_t max;                        /* no more than so many */
   uint32_t n;                          /* so many were got */
+  bool plain;                          /* all of them plain records */
   struct priority priority;            /* of the last one */
 };
 #define SINK_BLOCKS  8                 /* at most so many come in hand at once */

@@ -104,17 +104,18 @@ static void fifo_trim (struct queue *q) {
 /* {=== put ===} */
 
 /* Measures the records that fit into 'space' bytes: their number, and size. */
-static uint64_t measure (const char *at, uint64_t most, uint64_t space,
-                         uint64_t *size, bool *blocks) {
-  uint64_t n = 0;
+static uint64_t measure (const struct source *s, uint64_t most, uint64_t space,
+                         uint64_t *size) {
+  uint64_t n = 0, all = (uint64_t)(s->end - s->at);
+  if (likely(most >= s->left && all <= space)) {
+    *size = all;
+    return s->left;
+  }
   *size = 0;
-  *blocks = false;
   while (n < most) {
-    const struct record_head *h = (const struct record_head *)(const void *)(at + *size);
-    uint64_t one = record_size(h);
+    uint64_t one = record_size((const struct record_head *)(const void *)(s->at + *size));
     if (*size + one > space)
       break;
-    *blocks |= (h->length & RECORD_BLOCK) != 0;
     *size += one;
     n++;
   }
@@ -138,15 +139,15 @@ static uint64_t fifo_push (struct queue *q, struct source *s, uint64_t room) {
   struct place *then = &q->puts.at[~state & 1];
   struct segment *seg = now->segment;
   uint64_t offset = now->offset, most = s->left < room ? s->left : room;
-  bool blocks, fresh = false;
-  n = (seg == NULL) ? 0 : measure(s->at, most, seg->size - offset, &size, &blocks);
+  bool fresh = false;
+  n = (seg == NULL) ? 0 : measure(s, most, seg->size - offset, &size);
   if (n == 0) {
     seg = extend(q, now);
     if (seg == NULL)
       return 0;
     fresh = true;
     offset = 0;
-    n = measure(s->at, most, seg->size, &size, &blocks);
+    n = measure(s, most, seg->size, &size);
   }
   memcpy(seg->bytes + offset, s->at, size);
   then->segment = seg;
@@ -156,7 +157,7 @@ static uint64_t fifo_push (struct queue *q, struct source *s, uint64_t room) {
   kill_order();
   if (unlikely(fresh))
     arena_settle(&seg->head);
-  if (unlikely(blocks))
+  if (unlikely(s->blocks))
     disown_all(record_mine, seg->bytes + offset, size);
   kill_order();
   store_release(&q->puts.state, then->turn << 1 | (~state & 1));
@@ -207,8 +208,8 @@ static uint64_t fifo_count (struct queue *q, uint64_t want) {
 
 /* Measures what fits the sink; takes the blocks into the hand. */
 static uint32_t gather (const struct segment *seg, uint64_t offset,
-                        const struct sink *s, uint64_t most, uint64_t *size) {
-  uint32_t n = 0;
+                        struct sink *s, uint64_t most, uint64_t *size) {
+  uint32_t n = 0, plain = RECORD_PLAIN;
   int blocks = 0;
   *size = 0;
   while (n < most) {
@@ -222,9 +223,11 @@ static uint32_t gather (const struct segment *seg, uint64_t offset,
       arena_hold(b);
       blocks++;
     }
+    plain &= h->length;
     *size += one;
     n++;
   }
+  s->plain = plain != 0;
   return n;
 }
 

@@ -284,6 +284,7 @@ static bool heap_pop (struct queue *q, struct sink *s) {
   size_t used = 0;
   int blocks = 0;
   s->n = 0;
+  s->plain = true;
   while (s->n < s->max && COUNT(state_of(h)) > 0) {
     const struct entry *e = at(h, 0);
     uint64_t last = COUNT(state_of(h)) - 1;
@@ -295,6 +296,7 @@ static bool heap_pop (struct queue *q, struct sink *s) {
       arena_hold(b);
       blocks++;
     }
+    s->plain &= (e->head.length & RECORD_PLAIN) != 0;
     memcpy(s->to + used, &e->head, size);
     used += size;
     s->priority = e->priority;

@@ -154,6 +154,7 @@ static void take_down (struct top *t, struct sink *s) {
   size_t used = 0;
   int blocks = 0;
   s->n = 0;
+  s->plain = true;
   while (s->n < s->max && t->offset > 0) {
     uint64_t size;
     const struct record_head *h = record_below(t->segment, t->offset, &size);
@@ -164,6 +165,7 @@ static void take_down (struct top *t, struct sink *s) {
       arena_hold(b);
       blocks++;
     }
+    s->plain &= (h->length & RECORD_PLAIN) != 0;
     memcpy(s->to + used, h, size);
     used += size;
     t->offset -= size + sizeof size;

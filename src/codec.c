@@ -367,14 +367,22 @@ void codec_open (const struct codec_objects *objects) {
 
 /* {=== for maps ===} */
 
-/* As put_code, put_upvalue and step_function write it. */
+/* As put_inline, put_reference, put_upvalue and step_function write it. */
 bool codec_is_bare_function (const char *bytes, size_t length) {
   const unsigned char *b = (const unsigned char *)bytes;
-  if (length < 9 || b[0] != 1 || b[1] != T_FUNCTION || b[2] != 0
-      || length != 9u + b[7] || b[length - 1] != T_END)
+  size_t at = 7;                /* of the number of upvalues; a reference is before it */
+  if (length < 9 || b[0] != 1 || b[1] != T_FUNCTION)
     return false;
-  for (size_t i = 0; i < b[7]; i++)
-    if (b[8 + i] != T_ENV)
+  if (b[2] & FUNCTION_INLINE) {
+    at = b[2] & FUNCTION_NAMED ? 11 : 3;
+    if (length < at + 8 || load64(bytes + at) > length - at - 8)
+      return false;
+    at += 8 + (size_t)load64(bytes + at);
+  }
+  if (length < at + 2 || length != at + 2u + b[at] || b[length - 1] != T_END)
+    return false;
+  for (size_t i = 1; i <= b[at]; i++)
+    if (b[at + i] != T_ENV)
       return false;
   return true;
 }

@@ -436,6 +436,7 @@ for _, plot in ipairs(plots) do
     if not options.quick then keep(plot.name, results[plot.name]) end
     if write_all and #points > 1 then
       plot.points = points
+      assert(sh("mkdir -p " .. quote(root .. "/docs/performance")))
       write(("%s/docs/performance/%s.svg"):format(root, plot.name), chart(plot))
     end
   end

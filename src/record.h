@@ -45,8 +45,8 @@ typedef uint64_t thread_key;   /* 0: nobody */
 #define MAX_PROCESSES    4096
 #define HELD_MAX         24     /* blocks in one thread's hands */
 #define GUARD_DEPTH      8
-#define HANDLE_CHUNK     4092   /* handles in one chunk: 32 KiB of them */
-#define HANDLE_CHUNKS    1024   /* chunks of one process */
+#define HANDLE_CHUNK     504    /* handles in one chunk: a page of them */
+#define HANDLE_CHUNKS    8192   /* chunks of one process */
 #define NAME_SIZE        48
 
 /* A place in a gate's line (floor 2). Guarded by the guard of the gate. */

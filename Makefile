@@ -210,7 +210,7 @@ asan:
 
 tsan:
 	@.ci/need test
-	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan)' \
+	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan) $(out)/tsan/spec/unpreload.so' \
 	  TEST_REPORTS='$(call reports,tsan)' \
 	  TSAN_OPTIONS='die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
 	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread

@@ -34,7 +34,7 @@ describe("a process pool", function ()
     end)
     local results = pool:map(function (x)
       local sum = 0
-      for i = 1, 300 do sum = sum + i % 7 end
+      for i = 1, 1000 do sum = sum + i % 7 end
       return x * 2 + sum - sum
     end, list)
     stop:set()
@@ -42,7 +42,7 @@ describe("a process pool", function ()
     for i = 1, n do
       if results[i] ~= i * 2 then assert.are.equal(i * 2, results[i]) end
     end
-    assert.is_true(killed:get() > 5, "workers were killed: " .. killed:get())
+    assert.is_true(killed:get() >= 3, "workers were killed: " .. killed:get())
   end)
 
   it("runs thousands of tasks with a new worker for each", function ()

@@ -15,6 +15,10 @@ void (*pool_run_inline) (struct crew *c, struct task *t);
 /* How long a terminated pool waits for threads to unwind. */
 #define PATIENCE  ((nanos)1000000000)
 
+/* So many workers in a row that never got ready: the pool fails. */
+#define EARLY_LEFT    2          /* by os.exit */
+#define EARLY_KILLED  8
+
 static __thread struct crew *my_crew;
 static __thread uint32_t my_place;
 static __thread int inline_depth;     /* runs[inline_depth] is the innermost */
@@ -482,6 +486,7 @@ void pool_enter (struct crew *c, uint32_t i) {
   guard_lock(&c->guard);
   if (load_relaxed(&w->life) == WORKER_STARTING)
     store_release(&w->life, WORKER_LIVE);
+  c->early = 0;
   guard_unlock(&c->guard);
 }
 
@@ -735,6 +740,12 @@ static void settle_run (struct crew *c, struct block *_Atomic *place, pid_t pid,
   block_unref(place);
 }
 
+/* One that dies before it is ready may have been killed by chance; several in a
+   row die of their initializer, and the next would too. */
+static bool dies_of_start (struct crew *c, int status) {
+  return ++c->early >= (WIFSIGNALED(status) ? EARLY_KILLED : EARLY_LEFT);
+}
+
 void manager_lost (struct crew *c, uint32_t i, int status) {
   struct pool_worker *w = &c->workers[i];
   guard_lock(&c->guard);
@@ -751,7 +762,7 @@ void manager_lost (struct crew *c, uint32_t i, int status) {
   store_release(&w->life, WORKER_NONE);
   gate_wake_all(&c->news);
   guard_unlock(&c->guard);
-  if (early) {  /* in its initializer: another would die of it too */
+  if (early && dies_of_start(c, status)) {
     c->status = status;
     pool_fail(c, POOL_NO_START, NULL);
   }

@@ -96,6 +96,7 @@ struct crew {
   uint32_t blocked;                /* of these; derived */
   uint32_t idle;                   /* hint: workers in 'work' */
   uint32_t numbered;               /* names given */
+  uint32_t early;                  /* workers in a row that died before they were LIVE */
   struct gate work;                /* idle workers */
   struct gate news;                /* who waits for any task to end, or for the end */
   struct gate room;                /* submitters of a bounded pool */

@@ -8,6 +8,7 @@
 #include "bundle.h"
 #include "carrier.h"
 #include "codec.h"
+#include "codec_peek.h"
 #include "end.h"
 #include "pool.h"
 #include "sys.h"
@@ -206,6 +207,18 @@ static bool add_number (lua_State *L, int idx, int type, struct block *b) {
   return bundle_add_number(b, bits);
 }
 
+/* The same, read where they lie: as far as they are of the type; the next. */
+static lua_Integer add_numbers (lua_State *L, lua_Integer first, lua_Integer last,
+                                int type, struct block *b) {
+  struct peek_value *v;
+  unsigned char want = type == BUNDLE_INTEGERS ? PEEK_INTEGER : PEEK_FLOAT;
+  lua_Integer limit = (lua_Integer)peek_limit(L, 3, &v);
+  while (first <= last && first <= limit && v[first - 1].type == want
+         && bundle_add_number(b, (uint64_t)v[first - 1].u.i))
+    first++;
+  return first;
+}
+
 /* The items first..last as numbers of one type, in hand; NULL: they are not, or
    there is no room (then the other way finds out). */
 static struct block *numbers_of (lua_State *L, lua_Integer first, lua_Integer last) {
@@ -220,6 +233,7 @@ static struct block *numbers_of (lua_State *L, lua_Integer first, lua_Integer la
     return NULL;
   b->flags = (uint16_t)type;
   luaL_checkstack(L, AT_ONCE, NULL);
+  first = add_numbers(L, first, last, type, b);
   for (lua_Integer i = first; i <= last; i += AT_ONCE) {
     int n = (int)(last - i + 1 < AT_ONCE ? last - i + 1 : AT_ONCE);
     int top = lua_gettop(L);
@@ -292,6 +306,14 @@ static int core_chunk (lua_State *L) {
 /* The numbers of b to results[base + 1 ...]; how many. */
 static lua_Integer take_numbers (lua_State *L, struct block *b, lua_Integer base) {
   lua_Integer n = (lua_Integer)bundle_count(b);
+  struct peek_value *v;
+  if (peek_limit(L, 3, &v) >= (size_t)(base + n)) {
+    for (lua_Integer i = 0; i < n; i++) {
+      v[base + i].u.i = (lua_Integer)bundle_numbers(b)[i];
+      v[base + i].type = b->flags == BUNDLE_INTEGERS ? PEEK_INTEGER : PEEK_FLOAT;
+    }
+    return n;
+  }
   for (lua_Integer i = 0; i < n; i++) {
     uint64_t bits = bundle_numbers(b)[i];
     if (b->flags == BUNDLE_INTEGERS)

@@ -30,6 +30,18 @@ function kit.payload(kind)
   return function () return text end
 end
 
+-- The numbers of the CPUs that this program may use.
+function kit.cpus()
+  local list = {}
+  for text in io.lines("/proc/self/status") do
+    local ranges = text:match("^Cpus_allowed_list:%s*(.*)")
+    for first, last in (ranges or ""):gmatch("(%d+)%-?(%d*)") do
+      for cpu = tonumber(first), tonumber(last) or tonumber(first) do list[#list + 1] = cpu end
+    end
+  end
+  return list
+end
+
 -- The middle one of a list of numbers.
 function kit.median(list)
   local sorted = table.move(list, 1, #list, 1, {})

@@ -1,5 +1,6 @@
 -- What does a lock cost that nobody else wants?   lock.lua
 -- And one that two threads want all the time?     lock.lua contended
+-- Each of the two is tied to a CPU of its own: on one, in turns, they would not contend.
 -- "share": of all that both had done when the first of them ended, the part of the other,
 -- in per cent; half is fair.
 local conc = require "conc"
@@ -32,8 +33,9 @@ end
 
 local function contended()
   local go, turns = conc.event(), n // 2
-  local a = conc.thread(work, lock, go, turns)
-  local b = conc.thread(work, lock, go, turns)
+  local cpus = kit.cpus()
+  local a = conc.thread({ cpus = { cpus[1] } }, work, lock, go, turns)
+  local b = conc.thread({ cpus = { cpus[2] or cpus[1] } }, work, lock, go, turns)
   conc.sleep(0.05)
   local began = conc.now()
   go:set()

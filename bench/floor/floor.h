@@ -42,6 +42,19 @@ static inline int report (double seconds, long n) {
   return 0;
 }
 
+/* Ties the caller to the i-th of the CPUs that it may use; 0 is the first. */
+static inline void tie (int i) {
+  cpu_set_t all, one;
+  if (sched_getaffinity(0, sizeof all, &all) != 0)
+    return;
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+    if (CPU_ISSET(cpu, &all) && i-- == 0) {
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      sched_setaffinity(0, sizeof one, &one);
+    }
+}
+
 /* Memory shared with the children, with its pages present. */
 static inline void *shared (size_t size) {
   void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -33,21 +33,9 @@ static void take (atomic_int *word) {
   atomic_store_explicit(word, 0, memory_order_relaxed);
 }
 
-/* Ties the caller to the i-th CPU that this program may use. */
-static void tie (int i) {
-  cpu_set_t all, one;
-  if (!spinning || sched_getaffinity(0, sizeof all, &all) != 0)
-    return;
-  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-    if (CPU_ISSET(cpu, &all) && i-- == 0) {
-      CPU_ZERO(&one);
-      CPU_SET(cpu, &one);
-      sched_setaffinity(0, sizeof one, &one);
-    }
-}
-
 static void *echo (void *p) {
-  tie(1);
+  if (spinning)
+    tie(1);
   for (long i = 0; i < n; i++) {
     take(&words->there);
     post(&words->back);
@@ -56,7 +44,8 @@ static void *echo (void *p) {
 }
 
 static double ask (void) {
-  tie(0);
+  if (spinning)
+    tie(0);
   double spent = 0, began = now();
   for (long i = 0; i < n; i++) {
     if (pause_us) {

@@ -1,4 +1,7 @@
-/* mutex.c - two threads contend for one pthread mutex around one increment */
+/*
+** mutex.c - two threads contend for one pthread mutex around one increment
+** Each is tied to a CPU of its own: on one, in turns, they would not contend.
+*/
 #include "floor.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -7,6 +10,7 @@ static long each;
 static pthread_barrier_t start;  /* for both, and main */
 
 static void *work (void *p) {
+  tie(p != NULL);
   pthread_barrier_wait(&start);
   for (long i = 0; i < each; i++) {
     pthread_mutex_lock(&mutex);
@@ -21,7 +25,7 @@ int main (void) {
   each = count(2000000) / 2;
   pthread_barrier_init(&start, NULL, 3);
   for (int i = 0; i < 2; i++)
-    pthread_create(&t[i], NULL, work, NULL);
+    pthread_create(&t[i], NULL, work, i == 0 ? NULL : &t[i]);
   pthread_barrier_wait(&start);
   double began = now();
   for (int i = 0; i < 2; i++)

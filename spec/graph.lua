@@ -119,7 +119,8 @@ function graph.random(size, functions)
     elseif r == 6 then return random_string()
     elseif r == 7 then return math.random(2) == 1
     elseif r <= 11 then return objects[math.random(#objects)]
-    elseif r == 12 then return ({ print, string.format, math.random, io.stdout, string, _G })[math.random(6)]
+    elseif r == 12 then
+      return ({ print, string.format, math.random, io.stdout, string, _G })[math.random(6)]
     else return objects[math.random(#objects)] end
   end
   local function new_table()

@@ -447,8 +447,8 @@ static int get_table (struct decoder *d, int tag) {
     remember(d, pos);
   lua_Integer i = 0;
   if (n > 0) {
-    struct peek_value *array;
-    if (peek_limit(d->L, -1, &array) >= n)
+    struct peek_value *array = peek_array(d->L, -1, (size_t)n);
+    if (array != NULL)
       i = get_numbers(d, array, (lua_Integer)n);
   }
   if (i == (lua_Integer)n && pairs == 0 && tag < T_METATABLE8)
@@ -516,11 +516,11 @@ static bool get_strings (struct decoder *d, struct dframe *f) {
 
 static int step_array (struct decoder *d, struct dframe *f, bool have) {
   lua_State *L = d->L;
-  struct peek_value *array;
   if (have)
     lua_rawseti(L, -2, ++f->i);
   while (f->i < f->n) {
-    if (peek_limit(L, -1, &array) >= (size_t)f->n)
+    struct peek_value *array = peek_array(L, -1, (size_t)f->n);
+    if (array != NULL)
       f->i += get_numbers(d, array + f->i, f->n - f->i);
     while (f->i < f->n) {
       need(d, 1);
@@ -700,12 +700,14 @@ static void get_code (struct decoder *d, int form, struct bytecode *c) {
   }
   else {
     struct block *b = get_block(d);
-    if (b == NULL || b->kind != KIND_CODE)
-      malformed(d, "no bytecode where a function has it");
     struct code_head *head = (struct code_head *)(void *)b;
-    c->id = head->id;
-    c->bytes = code_bytes(head);
-    c->length = head->length;
+    if (b != NULL && b->kind == KIND_CODE) {
+      c->id = head->id;
+      c->bytes = code_bytes(head);
+      c->length = head->length;
+    }
+    else
+      malformed(d, "no bytecode where a function has it");
   }
   need(d, 1);
   c->nups = (uint8_t)*d->p++;

@@ -298,7 +298,6 @@ static int open_table (struct encoder *e) {
   struct frame *f = push_frame(e, FRAME_TABLE, PHASE_PREFIX);
   if (f == NULL || !encoder_room(e, 6))
     return -1;
-  struct peek_value *array;
   lua_Unsigned n = lua_rawlen(L, -1);
   f->has_meta = lua_getmetatable(L, -1);
   if (f->has_meta)
@@ -309,7 +308,7 @@ static int open_table (struct encoder *e) {
                    + (f->has_meta ? T_METATABLE8 - T_TABLE8 : 0));
   e->p += f->large ? 6 : 3;
   f->i = 0;
-  if (n > 0 && n <= UINT32_MAX && peek_limit(L, -1, &array) >= n) {
+  if (n > 0 && n <= UINT32_MAX && peek_array(L, -1, (size_t)n) != NULL) {
     f->phase = PHASE_ARRAY;
     f->n = (lua_Integer)n;
   }
@@ -342,9 +341,9 @@ static int close_pairs (struct encoder *e, struct frame *f) {
 /* Elements by index: all of 1..n lie in the array part. */
 static int step_array (struct encoder *e, struct frame *f) {
   lua_State *L = e->L;
-  struct peek_value *array;
   while (f->i < f->n) {
-    if (peek_limit(L, -1, &array) < (size_t)f->n)
+    const struct peek_value *array = peek_array(L, -1, (size_t)f->n);
+    if (array == NULL)
       return encoder_stop(e, AGAIN_PROTECTED);  /* changed by a finalizer, meanwhile */
     f->i += (lua_Integer)put_numbers(e, array + f->i, (size_t)(f->n - f->i));
     if (e->status != DONE)

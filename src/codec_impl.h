@@ -80,20 +80,20 @@ enum function_form {
 
 /* The wire is little-endian. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LE16(x)  __builtin_bswap16(x)
-#define LE32(x)  __builtin_bswap32(x)
-#define LE64(x)  __builtin_bswap64(x)
+static inline uint16_t le16 (uint16_t x) { return __builtin_bswap16(x); }
+static inline uint32_t le32 (uint32_t x) { return __builtin_bswap32(x); }
+static inline uint64_t le64 (uint64_t x) { return __builtin_bswap64(x); }
 #else
-#define LE16(x)  (x)
-#define LE32(x)  (x)
-#define LE64(x)  (x)
+static inline uint16_t le16 (uint16_t x) { return x; }
+static inline uint32_t le32 (uint32_t x) { return x; }
+static inline uint64_t le64 (uint64_t x) { return x; }
 #endif
-static inline void store16 (char *p, uint16_t x) { x = LE16(x); memcpy(p, &x, 2); }
-static inline void store32 (char *p, uint32_t x) { x = LE32(x); memcpy(p, &x, 4); }
-static inline void store64 (char *p, uint64_t x) { x = LE64(x); memcpy(p, &x, 8); }
-static inline uint16_t load16 (const char *p) { uint16_t x; memcpy(&x, p, 2); return LE16(x); }
-static inline uint32_t load32 (const char *p) { uint32_t x; memcpy(&x, p, 4); return LE32(x); }
-static inline uint64_t load64 (const char *p) { uint64_t x; memcpy(&x, p, 8); return LE64(x); }
+static inline void store16 (char *p, uint16_t x) { x = le16(x); memcpy(p, &x, 2); }
+static inline void store32 (char *p, uint32_t x) { x = le32(x); memcpy(p, &x, 4); }
+static inline void store64 (char *p, uint64_t x) { x = le64(x); memcpy(p, &x, 8); }
+static inline uint16_t load16 (const char *p) { uint16_t x; memcpy(&x, p, 2); return le16(x); }
+static inline uint32_t load32 (const char *p) { uint32_t x; memcpy(&x, p, 4); return le32(x); }
+static inline uint64_t load64 (const char *p) { uint64_t x; memcpy(&x, p, 8); return le64(x); }
 
 /*
 ** The size of a table's hash part in a byte: itself up to 200, then 200 plus

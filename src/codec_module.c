@@ -426,13 +426,15 @@ bool module_ready (struct encoder *e) {
     e->status = NO_MEMORY;
     return false;
   }
-  struct codec_state *cs = e->plain ? codec_state_met(L) : codec_state(L);
-  if (cs == NULL || cs->scanned != cs->version
-      || (cs->npending > 0 && pending_came(L, cs))) {
+  struct codec_state *cs = codec_state_met(L);
+  bool current = cs != NULL && cs->scanned == cs->version
+                 && (cs->npending == 0 || !pending_came(L, cs));
+  if (!current) {
     if (e->plain) {
       e->status = AGAIN_PROTECTED;
       return false;
     }
+    cs = codec_state(L);
     scan(L, cs);
   }
   e->state = cs;

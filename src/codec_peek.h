@@ -110,15 +110,21 @@ static inline size_t peek_array_size (const struct peek_table *t) {
 extern bool peek_works;        /* constant after codec_open */
 void peek_open (lua_State *L);
 
-/* Keys from 1 to this are in the array part of the table at 'idx'; perhaps more. */
+/* How many keys from 1 on are in '*array' for certain; perhaps there are more. */
 static inline size_t peek_limit (lua_State *L, int idx, struct peek_value **array) {
-  const struct peek_table *t;
   *array = NULL;
   if (!peek_works)
     return 0;
-  t = (const struct peek_table *)lua_topointer(L, idx);
+  const struct peek_table *t = (const struct peek_table *)lua_topointer(L, idx);
   *array = t->array;
   return t->limit;
+}
+
+/* The array part of the table at 'idx', if keys 1 to n are in it; NULL: they are
+   not, or it cannot be told. */
+static inline struct peek_value *peek_array (lua_State *L, int idx, size_t n) {
+  struct peek_value *array;
+  return peek_limit(L, idx, &array) >= n ? array : NULL;
 }
 
 #endif

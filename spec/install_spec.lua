@@ -79,7 +79,7 @@ describe("luarocks", function ()
 
   setup(function ()
     folder = sh("mktemp -d"):match("%S+")
-    sh("cp -r Makefile .ci src lua LICENSE README.md CHANGELOG.md *.rockspec '%s'", folder)
+    sh("cp -r Makefile .ci src lua docs LICENSE README.md CHANGELOG.md *.rockspec '%s'", folder)
     sh("cd '%s' && env -u BUILD -u DEBUG -u COVERAGE -u MAKEFLAGS -u MFLAGS "
       .. "luarocks --lua-version 5.4 make --tree ./tree", folder)
   end)

@@ -833,6 +833,8 @@ static bool pool_story (struct task *t, struct block **message, char *to,
     *message = load_acquire(&c->failure);
     pool_break_story(c, to, size);
   }
+  else if (!(flags & TASK_DIED))
+    snprintf(to, size, "shared memory is full: the outcome could not be kept");
   else
     snprintf(to, size, code < 0 ? "worker process (pid %d) of pool \"%s\" was killed by signal %d"
                                 : "worker process (pid %d) of pool \"%s\" left by os.exit(%d)",

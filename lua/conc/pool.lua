@@ -80,7 +80,9 @@ function Job:mend(future, part, at)
   local fate = core._fate(future)
   if at > part.last then return end
   if fate == "cancelled" then error(core.cancelled, 0) end
-  local value = future:error()
+  -- "ended": what left f was conc.cancelled, though nobody had asked for it
+  local value = core.cancelled
+  if fate ~= "ended" then value = future:error() end
   if fate == "failed" then  -- the pool is broken, or memory is full
     for i = at, part.last do self:fail(part.base + i, value) end
     return

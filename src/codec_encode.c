@@ -472,27 +472,44 @@ static bool put_reference (struct encoder *e, struct code_head *head, int form) 
   return true;
 }
 
-static int put_code (struct encoder *e, const struct code *code) {
-  struct code_head *head = (struct code_head *)(void *)code->block;
-  uint64_t unused;
-  int form = head->constant ? FUNCTION_CONSTANT : 0;
-  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, 0, &unused);
+/* 'again': it is not the first function of its code in the message. */
+static int put_bytecode (struct encoder *e, struct code_head *head, bool again) {
   bool good;
-  if (met < 0)
-    return encoder_stop(e, NO_MEMORY);
-  if (met)
-    form |= FUNCTION_AGAIN;
+  int form = (head->constant ? FUNCTION_CONSTANT : 0) | (again ? FUNCTION_AGAIN : 0);
   if (e->flags & CODEC_BYTES)
     good = put_inline(e, head, form | FUNCTION_INLINE);
-  else if (head->length <= INLINE_MAX && !met)
+  else if (head->length <= INLINE_MAX && !again)
     good = put_inline(e, head, form | FUNCTION_INLINE | FUNCTION_NAMED);
   else
     good = put_reference(e, head, form);
-  return good ? 0 : -1;
+  return good ? CONSUMED : -1;
+}
+
+static int put_code (struct encoder *e, const struct code *code) {
+  struct code_head *head = (struct code_head *)(void *)code->block;
+  uint64_t unused;
+  int met = seen_enter(&e->s->seen, (uintptr_t)head | SEEN_CODE, 0, &unused);
+  if (met < 0)
+    return encoder_stop(e, NO_MEMORY);
+  return put_bytecode(e, head, met);
+}
+
+/* A function that is the whole message, without upvalues: there is nothing to
+   keep apart, and nothing follows. */
+static int put_alone (struct encoder *e, const struct code *code) {
+  struct code_head *head = (struct code_head *)(void *)code->block;
+  if (put_bytecode(e, head, false) < 0 || !put_byte(e, T_END))
+    return -1;
+  lua_settop(e->L, -2);
+  return CONSUMED;
 }
 
 static int open_function (struct encoder *e) {
   lua_State *L = e->L;
+  struct code *code;
+  if (e->n == 1 && e->depth == 0 && (code = function_met(e)) != NULL
+      && code->nups == 0)
+    return put_alone(e, code);
   int rc = meet_object(e, lua_topointer(L, -1));
   if (rc != OPENED)
     return rc;
@@ -501,8 +518,7 @@ static int open_function (struct encoder *e) {
       return encoder_stop(e, AGAIN_PROTECTED);
     codec_refuse(e, lua_gettop(L), "a C function that no loaded module has");
   }
-  struct code *code = function_code(e);
-  if (code == NULL)
+  if ((code = function_code(e)) == NULL)
     return -1;
   if (code->nups == 0) {  /* nothing follows */
     if (put_code(e, code) < 0 || !put_byte(e, T_END))

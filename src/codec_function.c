@@ -398,14 +398,23 @@ static struct code *make_code (struct encoder *e) {
   return code;
 }
 
-struct code *function_code (struct encoder *e) {
+struct code *function_met (struct encoder *e) {
   lua_State *L = e->L;
   codec_slot(L, SLOT_FUNCTIONS);
+  if (unlikely(lua_type(L, -1) != LUA_TTABLE)) {
+    lua_settop(L, -2);
+    return NULL;
+  }
   lua_pushvalue(L, -2);
   lua_rawget(L, -2);
   struct code *code = lua_touserdata(L, -1);
   lua_settop(L, -3);
-  if (likely(code != NULL && code->block != NULL))
+  return code != NULL && code->block != NULL ? code : NULL;
+}
+
+struct code *function_code (struct encoder *e) {
+  struct code *code = function_met(e);
+  if (likely(code != NULL))
     return code;
   if (e->plain) {
     e->status = AGAIN_PROTECTED;

@@ -485,7 +485,9 @@ struct code {                 /* userdata; its uservalue: { name, upvalue, ... }
 
 void function_open (lua_State *L);   /* a state to be thrown away */
 void function_open_state (lua_State *L);
-/* Of the function on the top. NULL: see e->status. */
+/* Of the function on the top, if it has been sent by its code before; or NULL. */
+struct code *function_met (struct encoder *e);
+/* The same, made if need be. NULL: see e->status. */
 struct code *function_code (struct encoder *e);
 /* Pushes the list of names that the code of the function on the top looks up in
    the table of globals, for function_push_name; false: there are none. */

@@ -123,6 +123,7 @@ static void crew_repair (struct guard *g, struct thread_record *dead) {
     c->live += working(w);
     c->blocked += working(w) && load_relaxed(&w->blocked) > 0;
   }
+  c->searching = 0;
   store_relaxed(&c->moving, NULL);
   gate_repair(&c->work);
   gate_repair(&c->news);
@@ -238,6 +239,21 @@ static void crew_drain (struct crew *c) {
       block_unref(&c->workers[i].runs[k]);
 }
 
+/*
+** Under the guard: work is queued. One idle worker is rung, or the manager, if
+** nobody is on his way to the queue already: he takes the first, and calls the
+** next if there is more. So a burst of submits costs one wake, not one each.
+*/
+static void call_worker (struct crew *c, thread_key *worker, thread_key *bell) {
+  if (c->queued == 0 || c->searching > 0)
+    return;
+  *worker = gate_pop(&c->work);
+  if (*worker != 0)
+    c->searching++;
+  else if (wants_worker(c))
+    *bell = pop_bell(c);
+}
+
 /* {=== submitters ===} */
 
 static bool is_full (struct crew *c) {
@@ -277,9 +293,7 @@ int pool_submit (struct crew *c, struct task *t, deadline until) {
     push_back(c, t);
     block_ref(&t->self, &t->head);
     c->submitted += items_of(t);
-    worker = gate_pop(&c->work);
-    if (worker == 0 && wants_worker(c))
-      bell = pop_bell(c);
+    call_worker(c, &worker, &bell);
   }
   wait_end(&w);
   guard_unlock(&c->guard);
@@ -527,7 +541,7 @@ static bool must_leave (struct crew *c, struct pool_worker *w) {
 static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
   struct wait wait;
   int rc = CONC_OK;
-  thread_key room = 0;
+  thread_key room = 0, next = 0, bell = 0;
   wait_init(&wait, &c->work, &c->guard, DEADLINE_NEVER, &c->head, "work");
   wait.noninterruptible = true;
   *t = NULL;
@@ -537,14 +551,19 @@ static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
       rc = CONC_CLOSED;
     else if ((*t = pop(c, &w->runs[0])) == NULL)
       rc = load_relaxed(&c->phase) >= POOL_CLOSING ? CONC_CLOSED : wait_sleep(&wait);
+    if (wait.woken) {
+      wait.woken = false;
+      if (c->searching > 0) c->searching--;
+    }
   }
+  call_worker(c, &next, &bell);
   if (*t != NULL && c->config.bound > 0)
     room = gate_pop(&c->room);
-  thread_key next = rc == CONC_CLOSED && wait.woken ? gate_pop(&c->work) : 0;
   wait_end(&wait);
   guard_unlock(&c->guard);
   gate_ring(room);
   gate_ring(next);
+  gate_ring(bell);
   return rc;
 }
 
@@ -759,6 +778,7 @@ void manager_lost (struct crew *c, uint32_t i, int status) {
     if (!early) add_relaxed(&c->restarted, 1);
   }
   store_relaxed(&w->blocked, 0);
+  c->searching = 0;                /* it may have been the one */
   store_release(&w->life, WORKER_NONE);
   gate_wake_all(&c->news);
   guard_unlock(&c->guard);

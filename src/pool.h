@@ -94,7 +94,8 @@ struct crew {
   uint64_t queued;                 /* derived */
   uint32_t live;                   /* workers STARTING or LIVE; derived */
   uint32_t blocked;                /* of these; derived */
-  uint32_t idle;                   /* hint: workers in 'work' */
+  uint32_t searching;              /* hint: rung, and not at the queue yet; too few
+                                      costs a wake, too many a look's delay */
   uint32_t numbered;               /* names given */
   uint32_t early;                  /* workers in a row that died before they were LIVE */
   struct gate work;                /* idle workers */

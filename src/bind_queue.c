@@ -245,6 +245,15 @@ static void fill_pair (lua_State *L, struct filling *f, int type, lua_Integer i)
   fill_one(L, f, lua_geti(L, -1, 1), i);
 }
 
+/* The array part of the table at 'idx', if keys 1 to n are in it; else NULL. */
+static struct peek_value *array_of (lua_State *L, int idx, lua_Integer n) {
+  const struct peek_table *t;
+  if (!peek_works)
+    return NULL;
+  t = (const struct peek_table *)lua_topointer(L, idx);
+  return n <= (lua_Integer)t->limit ? t->array : NULL;
+}
+
 /* A number as it lies in a table. False: no memory for it. */
 static inline bool fill_number (struct filling *f, const struct peek_value *v) {
   struct record *r = batch_next(&f->batch);
@@ -260,11 +269,9 @@ static inline bool fill_number (struct filling *f, const struct peek_value *v) {
 /* Numbers from the i-th item on, read in place; the first that is none. */
 static lua_Integer fill_numbers (lua_State *L, struct filling *f, lua_Integer i,
                                  lua_Integer n) {
-  struct peek_value *array;
-  lua_Integer limit = (lua_Integer)peek_limit(L, 1, &array);
-  if (n > limit)
-    n = limit;
-  while (i <= n && (array[i - 1].type == PEEK_INTEGER || array[i - 1].type == PEEK_FLOAT)
+  const struct peek_value *array = array_of(L, 1, n);
+  while (array != NULL && i <= n
+         && (array[i - 1].type == PEEK_INTEGER || array[i - 1].type == PEEK_FLOAT)
          && fill_number(f, &array[i - 1]))
     i++;
   return i;
@@ -328,9 +335,8 @@ struct pouring { const char *at; uint32_t left; lua_Integer n; };
 
 /* Numbers at the front, written in place into the fresh table at 'idx'. */
 static void pour_numbers (lua_State *L, int idx, struct pouring *p) {
-  struct peek_value *array;
-  lua_Integer limit = (lua_Integer)peek_limit(L, idx, &array);
-  while (array != NULL && p->left > 0 && p->n < limit) {
+  struct peek_value *array = array_of(L, idx, p->n + p->left);
+  while (array != NULL && p->left > 0) {
     const struct record_head *h = (const struct record_head *)(const void *)p->at;
     if (!(h->length & RECORD_PLAIN) || h->flags > PLAIN_FLOAT)
       return;

@@ -96,6 +96,7 @@ struct line {
   _Atomic uint32_t *flag;
   uint32_t *starved;
   _Atomic uint64_t *word;        /* changes when the other side has done something */
+  const uint64_t *seen;          /* its count when we looked; NULL: under our guard */
   struct wait w;
   bool slept;                    /* has been in the line */
   bool spun;
@@ -108,6 +109,7 @@ static void line_begin (struct line *l, struct queue *q, bool get, deadline unti
   l->flag = get ? &q->getting : &q->putting;
   l->starved = get ? &q->gets.starved : &q->puts.starved;
   l->word = (get || !is_fifo(q)) ? &q->puts.state : &q->gets.state;
+  l->seen = !is_fifo(q) ? NULL : get ? &q->gets.seen : &q->puts.seen;
   l->slept = false;
   l->spun = false;
   wait_init(&l->w, l->gate, l->guard, until, &q->head, verb);
@@ -121,27 +123,31 @@ static bool line_may_go (const struct line *l) {
 
 /*
 ** What comes within a few microseconds is waited for without joining the line,
-** which would cost whoever brings it the wake. As gate.c's own spinning: how
-** long follows what came of it before; not where nobody else could run.
+** which would cost whoever brings it the wake, and us the way back. How long
+** follows what came of it before. Where it is in vain (the other has no CPU of
+** its own) it is soon given up, but for a long try now and then.
 */
-#define SPIN_MOST   300
+#define SPIN_MOST   400
 #define SPIN_LEAST  4
 #define SPIN_GAP    8       /* looks are rarer and rarer, so that more is there */
-static __thread int spin_limit = 60;
+#define SPIN_TRY    64      /* so rarely, a long one */
+static __thread int spin_limit = 100;
+static __thread unsigned spin_turn;
 
-static void spin (_Atomic uint64_t *word) {
-  uint64_t seen = load_relaxed(word);
-  int limit = spin_limit, i = 0, gap = 1;
-  while (i < limit && load_relaxed(word) == seen) {
+/* Until the word is no more what it was when nothing was there. */
+static void spin (_Atomic uint64_t *word, uint64_t seen) {
+  int limit = ++spin_turn % SPIN_TRY == 0 ? SPIN_MOST : spin_limit, i = 0, gap = 1;
+  while (i < limit && load_relaxed(word) >> 1 == seen) {
     for (int k = 0; k < gap; k++)
       sys_relax();
     i += gap;
     if (gap < SPIN_GAP) gap *= 2;
   }
-  if (load_relaxed(word) != seen)
-    spin_limit += (i * 2 + 40 - limit) / 4;
-  else
-    spin_limit -= limit / 8 + 1;
+  int want = i * 2 + 40;
+  if (i < limit)
+    spin_limit = want > spin_limit ? want : spin_limit - (spin_limit - want) / 8;
+  else if (limit == spin_limit)
+    spin_limit = limit / 2;
   if (spin_limit > SPIN_MOST) spin_limit = SPIN_MOST;
   if (spin_limit < SPIN_LEAST) spin_limit = SPIN_LEAST;
 }
@@ -157,8 +163,9 @@ static int line_wait (struct line *l) {
   if (!l->spun) {
     l->spun = true;
     if (gate_empty(l->gate) && sys_cpu_shared() > 1) {
+      uint64_t seen = l->seen != NULL ? *l->seen : load_relaxed(l->word) >> 1;
       guard_unlock(l->guard);
-      spin(l->word);
+      spin(l->word, seen);
       guard_lock(l->guard);
       return CONC_OK;
     }

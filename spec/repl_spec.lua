@@ -16,7 +16,7 @@ Session.__index = Session
 
 local function start_session()
   local log = os.tmpname()
-  local command = ("TERM=dumb timeout -k 2 %d script -qefc '%s' %s >%s.err 2>&1")
+  local command = ("TERM=dumb timeout -k 2 %d script -qefc 'exec %s' %s >%s.err 2>&1")
     :format(bound, helper.lua, log, log)
   local keys = assert(io.popen(command, "w"))
   keys:setvbuf("no")

@@ -247,13 +247,15 @@ static bool start_watcher (void) {
   return false;
 }
 
-/* One more user, if there is a watch of b; its descriptor, or -1. */
-static int watch_use (struct block *b, struct watch *fresh, bool *start) {
+/* One more user, if there is a watch of b, or a fresh one, which is taken; its
+   descriptor, or -1. */
+static int watch_use (struct block *b, struct watch **fresh, bool *start) {
   int fd = -1;
   pthread_mutex_lock(&mutex);
   struct watch *w = find(b);
-  if (w == NULL && fresh != NULL) {
-    w = fresh;
+  if (w == NULL && *fresh != NULL) {
+    w = *fresh;
+    *fresh = NULL;
     watch_add(w);
   }
   if (w != NULL) {
@@ -271,13 +273,14 @@ static int watch_use (struct block *b, struct watch *fresh, bool *start) {
 int watch_fd (struct block *b) {
   bool start;
   self();  /* before the mutex: it may have to wait for a record */
-  int fd = watch_use(b, NULL, &start);
+  struct watch *fresh = NULL;
+  int fd = watch_use(b, &fresh, &start);
   if (fd < 0) {
-    struct watch *fresh = watch_new(b);
+    fresh = watch_new(b);
     if (fresh == NULL)
       return -1;
-    fd = watch_use(b, fresh, &start);
-    if (fd != fresh->fd)
+    fd = watch_use(b, &fresh, &start);
+    if (fresh != NULL)
       watch_free(fresh);  /* another thread was first */
   }
   if (start && !start_watcher()) {

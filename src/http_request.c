@@ -169,7 +169,7 @@ static void set_trust (lua_State *L, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }
   if (ca != NULL) {  /* in place of the system's, which need not be there */
-    bool folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
+    int folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
     curl_easy_setopt(easy, CURLOPT_CAPATH, folder ? ca : NULL);
     curl_easy_setopt(easy, CURLOPT_CAINFO, folder ? NULL : ca);
   }

@@ -25,14 +25,6 @@ void list_open (void); void dict_open (void); void state_open (void);
 void thread_open (void); void process_open (void); void keeper_open (void);
 void end_open (void); void roster_open (void); void pool_open (void); void sight_open (void);
 
-#define WEAK(f)  void f (void) __attribute__((weak))
-WEAK(lock_open); WEAK(rwlock_open); WEAK(semaphore_open); WEAK(condition_open);
-WEAK(event_open); WEAK(barrier_open); WEAK(queue_open); WEAK(pipe_open);
-WEAK(select_open); WEAK(watch_open); WEAK(value_open); WEAK(array_open);
-WEAK(list_open); WEAK(dict_open); WEAK(state_open); WEAK(thread_open);
-WEAK(process_open); WEAK(keeper_open); WEAK(end_open); WEAK(pool_open);
-WEAK(sight_open); WEAK(roster_open);
-
 static void (*const per_process[]) (void) = {
   gate_open, message_open, bundle_open, task_open, roster_open,
   lock_open, rwlock_open, semaphore_open, condition_open, event_open, barrier_open,
@@ -44,15 +36,13 @@ static void (*const per_process[]) (void) = {
 
 /* {=== once in a state ===} */
 
-#define WEAKB(f)  void f (lua_State *L) __attribute__((weak))
-WEAKB(bind_open_array); WEAKB(bind_open_barrier); WEAKB(bind_open_codec);
-WEAKB(bind_open_condition); WEAKB(bind_open_dict); WEAKB(bind_open_embed);
-WEAKB(bind_open_event);
-WEAKB(bind_open_future); WEAKB(bind_open_list); WEAKB(bind_open_lock);
-WEAKB(bind_open_pipe); WEAKB(bind_open_pool); WEAKB(bind_open_process);
-WEAKB(bind_open_queue); WEAKB(bind_open_rwlock); WEAKB(bind_open_select);
-WEAKB(bind_open_semaphore); WEAKB(bind_open_sight); WEAKB(bind_open_thread);
-WEAKB(bind_open_value); WEAKB(bind_open_wait);
+/* One of each src/bind_<noun>.c. */
+bind_opener bind_open_array, bind_open_barrier, bind_open_codec, bind_open_condition,
+  bind_open_dict, bind_open_embed, bind_open_event, bind_open_future,
+  bind_open_list, bind_open_lock, bind_open_pipe, bind_open_pool,
+  bind_open_process, bind_open_queue, bind_open_rwlock, bind_open_select,
+  bind_open_semaphore, bind_open_sight, bind_open_thread, bind_open_value,
+  bind_open_wait;
 
 static bind_opener *const per_state[] = {
   bind_open_array, bind_open_barrier, bind_open_codec, bind_open_condition,
@@ -177,8 +167,6 @@ static const struct conc_core_api api = {
 
 static const struct codec_objects objects = { bind_toblock, bind_pushblock };
 
-__attribute__((weak)) void codec_open (const struct codec_objects *o);
-
 void open_process (lua_State *L) {
   static bool done;
   if (done)
@@ -186,11 +174,9 @@ void open_process (lua_State *L) {
   if (arena_open() != CONC_OK)
     luaL_error(L, "conc: no shared memory could be reserved");
   sys_pin((const void *)&done);
-  if (codec_open != NULL)
-    codec_open(&objects);
+  codec_open(&objects);
   for (size_t i = 0; i < COUNT(per_process); i++)
-    if (per_process[i] != NULL)
-      per_process[i]();
+    per_process[i]();
   done = true;
 }
 
@@ -204,8 +190,7 @@ void open_state (lua_State *L) {
   bind_pushcancelled(L);
   lua_setfield(L, -2, "cancelled");
   for (size_t i = 0; i < COUNT(per_state); i++)
-    if (per_state[i] != NULL)
-      per_state[i](L);
+    per_state[i](L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
   lua_pushlightuserdata(L, (void *)&api);
   lua_setfield(L, LUA_REGISTRYINDEX, CORE_API_KEY);

@@ -336,6 +336,7 @@ void handle_drop (uint32_t slot) {
 
 /* {=== around a fork ===} */
 
+static __thread uint32_t embryo_life;  /* generation of the embryo */
 static __thread bool own_fork;   /* between process_embryo and process_born_* */
 
 struct process_record *process_embryo (bool inherit) {
@@ -344,6 +345,7 @@ struct process_record *process_embryo (bool inherit) {
     return NULL;
   pthread_mutex_lock(&handles_mutex);
   own_fork = true;
+  embryo_life = load_relaxed(&p->generation);
   if (inherit && !copy_handles(p)) {
     process_drop_embryo(p);
     return NULL;
@@ -361,7 +363,8 @@ void process_drop_embryo (struct process_record *p) {
 void process_born_parent (struct process_record *p, pid_t pid) {
   own_fork = false;
   pthread_mutex_unlock(&handles_mutex);
-  set_live(p, mine->index, pid);
+  if (load_acquire(&p->generation) == embryo_life)  /* not dead and swept already */
+    set_live(p, mine->index, pid);
 }
 
 void process_born_child (struct process_record *p) {

@@ -10,7 +10,8 @@ describe("spec/run.lua", function ()
 
   setup(function ()
     folder = sh("mktemp -d").out:match("%S+")
-    local made = sh("mkdir %s/spec && ln -s '%s/spec/bounded' %s/spec", folder, helper.build, folder)
+    local made = sh("mkdir %s/spec && ln -s '%s/spec/bounded' %s/spec", folder, helper.build,
+                    folder)
     assert.are.equal(0, made.code)
   end)
   teardown(function () sh("rm -rf '%s'", folder) end)
@@ -19,7 +20,8 @@ describe("spec/run.lua", function ()
   local function drive(body, head)
     local file = helper.write_file(folder .. "/made_spec.lua",
       (head or "") .. "\ndescribe('made', function ()\n" .. body .. "\nend)\n")
-    local plain = { TEST_PRELOAD = "", TEST_REPORTS = "", TEST_COMMAND = "", TEST_SLOW = 1, FILTER = "" }
+    local plain = { TEST_PRELOAD = "", TEST_REPORTS = "", TEST_COMMAND = "", TEST_SLOW = 1,
+                    FILTER = "" }
     return helper.run_script("spec/run.lua", { args = { folder, file }, env = plain })
   end
 

@@ -94,6 +94,7 @@ helper.each_pool(function (open, kind)
       assert.is_nil((done:wait(0.05)))
       go:set()
       assert.are.equal(2, t:result(soon))
+      for i = 1, 3 do assert.are.equal(1, futures[i]:result(soon)) end
     end)
 
     it("takes many tasks at once", function ()
@@ -171,8 +172,9 @@ helper.each_pool(function (open, kind)
 
     it("unpacks argument lists", function ()
       local pool <close> = open(2)
-      local got = pool:starmap(function (a, b, c) return (a or 0) + (b or 0) * 10 + (c or 0) * 100 end,
-                               { { 1, 2, 3 }, { 4, n = 3, [3] = 6 }, {} })
+      local got = pool:starmap(function (a, b, c)
+        return (a or 0) + (b or 0) * 10 + (c or 0) * 100
+      end, { { 1, 2, 3 }, { 4, n = 3, [3] = 6 }, {} })
       assert.are.same({ 321, 604, 0, n = 3 }, got)
     end)
 
@@ -351,7 +353,7 @@ helper.each_pool(function (open, kind)
       local pool = open(1)
       local f = pool:submit(function (s) s:set() while true do end end, started)
       started:wait(soon)
-      pool = nil
+      pool = nil  -- luacheck: ignore 311 (what it held is dropped)
       collectgarbage() collectgarbage()
       assert.is_true((f:join(soon)))
       assert.are.equal("cancelled", f:state())

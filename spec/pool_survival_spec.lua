@@ -22,7 +22,7 @@ describe("a process pool", function ()
     local pool <close> = conc.process_pool { workers = 3, retries = 3, name = "victims" }
     local stop = conc.event()
     local killed = conc.value(0)
-    local killer <close> = conc.thread(function ()
+    local _killer <close> = conc.thread(function ()
       local random = math.random
       while not stop:wait(0.02) do
         local pids = workers_of("victims")
@@ -64,7 +64,8 @@ describe("a process pool", function ()
   end)
 
   for _, way in ipairs { "error", "exit", "crash" } do
-    it("an " .. way .. " while a task is decoded, run, or its result encoded costs that task", function ()
+    it("an " .. way .. " while a task is decoded, run, or its result encoded costs that task",
+       function ()
       local pool <close> = conc.process_pool(2)
       local act = ({
         error = function () error("planned") end,

@@ -90,7 +90,8 @@ local waits = {
     [[x:terminate()]] },
   ["pool:map"] = { [[x = conc.process_pool(1) ready() x:map(conc.sleep, {100, 100})]],
     [[x:terminate()]] },
-  ["pool:imap"] = { [[x = conc.thread_pool(1) ready() for _ in x:imap(conc.sleep, {100, 100}) do end]],
+  ["pool:imap"] = { [[x = conc.thread_pool(1) ready()
+    for _ in x:imap(conc.sleep, {100, 100}) do end]],
     [[x:terminate()]] },
   ["pool:shutdown"] = { [[x = conc.thread_pool(1) x:submit(conc.sleep, 100) ready() x:shutdown()]],
     [[x:terminate()]] },

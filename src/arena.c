@@ -204,8 +204,10 @@ static bool in_use (struct block *b) {
 static bool part_of_another (struct thread_record *dead, struct block *b) {
   for (int i = 0; i < HELD_MAX; i++) {
     struct block *other = load_relaxed(&dead->held[i]);
-    if (other != NULL && other != b && in_use(other)
-        && block_ops(other)->owns != NULL && block_ops(other)->owns(other, b))
+    if (other == NULL || other == b || !in_use(other))
+      continue;
+    const struct kind_ops *ops = block_ops(other);
+    if (ops->owns != NULL && ops->owns(other, b))
       return true;
   }
   return false;

@@ -137,7 +137,6 @@ void bind_release (lua_State *L, int idx) {
   struct handle *h = (struct handle *)lua_touserdata(L, idx);
   if (h->block == NULL)
     return;
-  idx = lua_absindex(L, idx);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
   lua_rawgetp(L, -1, h->block);
   if (lua_touserdata(L, -1) == h) {  /* may be a younger handle by now */

@@ -213,6 +213,8 @@ static lua_Integer add_numbers (lua_State *L, lua_Integer first, lua_Integer las
   struct peek_value *v;
   unsigned char want = type == BUNDLE_INTEGERS ? PEEK_INTEGER : PEEK_FLOAT;
   lua_Integer limit = (lua_Integer)peek_limit(L, 3, &v);
+  if (v == NULL)
+    return first;
   while (first <= last && first <= limit && v[first - 1].type == want
          && bundle_add_number(b, (uint64_t)v[first - 1].u.i))
     first++;
@@ -306,8 +308,8 @@ static int core_chunk (lua_State *L) {
 /* The numbers of b to results[base + 1 ...]; how many. */
 static lua_Integer take_numbers (lua_State *L, struct block *b, lua_Integer base) {
   lua_Integer n = (lua_Integer)bundle_count(b);
-  struct peek_value *v;
-  if (peek_limit(L, 3, &v) >= (size_t)(base + n)) {
+  struct peek_value *v = peek_array(L, 3, (size_t)(base + n));
+  if (v != NULL) {
     for (lua_Integer i = 0; i < n; i++) {
       v[base + i].u.i = (lua_Integer)bundle_numbers(b)[i];
       v[base + i].type = b->flags == BUNDLE_INTEGERS ? PEEK_INTEGER : PEEK_FLOAT;

@@ -230,7 +230,8 @@ local function new_job(what, pool, f, source, opts, known)
     pool = pool, f = f, list = source, total = is_list and length(source) or nil,
     workers = workers, retries = core._retries(pool), timeout = opts.timeout,
     chunk = opts.chunk, ahead = opts.ahead, step = 1, stop = true,
-    results = is_list and known.errors and core._list(length(source)) or {}, errors = {}, caught = {}, tries = {}, arrived = {},
+    results = is_list and known.errors and core._list(length(source)) or {},
+    errors = {}, caught = {}, tries = {}, arrived = {},
     live = {}, parts = {}, read = 0, given = 0, landed = 0, failed = 0,
     feed = is_list and feed_list or feed_iterator,
   }, Job)

@@ -1,7 +1,8 @@
 -- The reference: every name of conc, once. From here come the reference and its
 -- HTML of 'make docs' (docs/build.lua), the definitions for LuaLS that are
--- installed with the library (meta.lua), and what conc.help shows. spec/reference_spec.lua fails for a registered name that
--- is missing here, and runs every example.
+-- installed with the library (meta.lua), and what conc.help shows.
+-- spec/reference_spec.lua fails for a registered name that is missing here, and
+-- runs every example.
 --
 -- A list of sections {title =, text =, and entries}. An entry:
 --   name      "conc.thread": a function; "queue:put": a method; "value.value": a field

@@ -24,8 +24,11 @@
 #define ANSWER   ((nanos)200 * 1000000)      /* how long a signal is waited for */
 
 struct poked {
-  lua_State *volatile L;      /* the handler reads it; NULL: runs no Lua */
-  lua_State *volatile main;   /* the main thread of that state */
+  lua_State *_Atomic L;       /* the handler reads it; NULL: runs no Lua */
+  lua_State *_Atomic main;    /* the main thread of that state */
+  lua_State *home;            /* it runs Lua in this one again and again, and is in
+                                 the table meanwhile (poke_settle); NULL */
+  _Atomic bool hooked;        /* hooks were set since poke_enter */
   _Atomic uint32_t answers;
   volatile uint32_t met;      /* how often it met its cancelling */
   bool gave;                  /* a guard was given, maybe long ago */
@@ -37,6 +40,9 @@ static __thread struct poked mine
   __attribute__((tls_model("initial-exec")))
 #endif
 ;
+
+static lua_State *running (void) { return load_relaxed(&mine.L); }
+static lua_State *main_running (void) { return load_relaxed(&mine.main); }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
 static struct poked **table;   /* by index of the record; apart, so that the
@@ -106,8 +112,8 @@ static lua_State *main_of (lua_State *L) {
 bool poke_closing (lua_State *L) {
   bool found = false;
   look_for_close(L, &found);
-  if (!found && mine.L != NULL && mine.L != L)
-    look_for_close(mine.L, &found);
+  if (!found && running() != NULL && running() != L)
+    look_for_close(running(), &found);
   if (!found && lua_checkstack(L, 1)) {
     lua_State *main = main_of(L);
     if (main != L)
@@ -121,8 +127,9 @@ bool poke_closing (lua_State *L) {
 static void set_hook (lua_State *L, void *count);
 
 static void set_hooks (int count) {
-  lua_State *L = mine.L;
-  set_hook(mine.main, &count);
+  lua_State *L = running();
+  store_relaxed(&mine.hooked, true);
+  set_hook(main_running(), &count);
   set_hook(L, &count);
   state_each(L, set_hook, &count);
 }
@@ -154,7 +161,7 @@ static bool on_its_way (void) {
 static void cancel_hook (lua_State *L, lua_Debug *ar) {
   struct thread_record *me = self();
   (void)ar;
-  if (!asked(me) || mine.L == NULL) {
+  if (!asked(me) || running() == NULL) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
@@ -174,7 +181,7 @@ static void cancel_hook (lua_State *L, lua_Debug *ar) {
 }
 
 void poke_met (void) {
-  if (mine.met++ == 0 && mine.L != NULL && lua_gethook(mine.L) == cancel_hook)
+  if (mine.met++ == 0 && running() != NULL && lua_gethook(running()) == cancel_hook)
     set_hooks(GRACE);
 }
 
@@ -197,7 +204,7 @@ static void unset_line_hook (lua_State *L, void *unused);
 /* Of one coroutine alone is it the turn: it tells, and all forget. */
 static void line_hook (lua_State *L, lua_Debug *ar) {
   struct thread_record *me = self();
-  unset_line_hook(mine.main, NULL);
+  unset_line_hook(main_running(), NULL);
   unset_line_hook(L, NULL);
   state_each(L, unset_line_hook, NULL);
   if (load_relaxed(&me->ask_line) == 0)
@@ -228,14 +235,15 @@ static void set_line_hook (lua_State *L, void *unused) {
    it does when it has swallowed it. */
 static void hook_me (void) {
   struct thread_record *me = record_mine;
-  if (mine.L == NULL || me == NULL)
+  if (running() == NULL || me == NULL)
     return;
   if (asked(me))
     set_hooks(load_relaxed(&me->wait_verb) != NULL || mine.met > 0 ? GRACE : 1);
   else if (load_relaxed(&me->ask_line) != 0) {
-    set_line_hook(mine.main, NULL);
-    set_line_hook(mine.L, NULL);
-    state_each(mine.L, set_line_hook, NULL);
+    store_relaxed(&mine.hooked, true);
+    set_line_hook(main_running(), NULL);
+    set_line_hook(running(), NULL);
+    state_each(running(), set_line_hook, NULL);
   }
 }
 
@@ -263,9 +271,11 @@ static bool signal_thread (pid_t pid, pid_t tid) {
 
 static void set_from_outside (struct poked *p) {
   int count = 1;
-  if (p->L != NULL) {
-    set_hook(p->main, &count);
-    set_hook(p->L, &count);
+  lua_State *L = load_acquire(&p->L);
+  if (L != NULL) {
+    store_relaxed(&p->hooked, true);
+    set_hook(load_relaxed(&p->main), &count);
+    set_hook(L, &count);
   }
 }
 
@@ -305,7 +315,7 @@ static void poke_local (uint32_t index, thread_key key) {
   pthread_mutex_lock(&lock);
   struct poked *p = table[index];
   struct thread_record *t = record_at(index);
-  if (p != NULL && p->L != NULL
+  if (p != NULL && load_acquire(&p->L) != NULL
       && (key == 0 ? asked(t) || load_relaxed(&t->ask_line) != 0 : !record_ended(key)))
     poke_here(p, (pid_t)load_relaxed(&t->tid));
   pthread_mutex_unlock(&lock);
@@ -344,41 +354,79 @@ void poke_asked (void) {
 
 /* {=== who runs Lua ===} */
 
+static void unset_all (lua_State *L, lua_State *main) {
+  store_relaxed(&mine.hooked, false);
+  unset_hook(main, NULL);
+  unset_hook(L, NULL);
+  state_each(L, unset_hook, NULL);
+}
+
+static void runs (lua_State *L) {
+  store_relaxed(&mine.main, main_of(L));
+  store_release(&mine.L, L);
+}
+
 void poke_enter (lua_State *L, struct poke *before) {
-  uint32_t index = self()->index;
-  before->L = mine.L;
+  before->L = running();
   before->met = mine.met;
-  pthread_mutex_lock(&lock);
-  mine.main = main_of(L);
-  mine.L = L;
+  if (mine.home == L)
+    store_release(&mine.L, L);
+  else {
+    pthread_mutex_lock(&lock);
+    runs(L);
+    table[self()->index] = &mine;
+    pthread_mutex_unlock(&lock);
+  }
   mine.met = 0;
-  table[index] = &mine;
-  pthread_mutex_unlock(&lock);
   if (before->met == 0 && asked(self()))
     hook_me();  /* the signal came before there was a state to stop */
 }
 
-void poke_leave (const struct poke *before) {
-  lua_State *L = mine.L;
+/* At home the state outlives the call, and who sets a hook from outside a moment
+   too late sets one that finds nothing to do. */
+static void leave_home (const struct poke *before) {
+  store_release(&mine.L, before->L);
+  if (load_relaxed(&mine.hooked))
+    unset_all(mine.home, main_running());
+}
+
+static void leave (const struct poke *before) {
+  lua_State *L = running();
   pthread_mutex_lock(&lock);
-  mine.L = NULL;
-  unset_hook(mine.main, NULL);
-  unset_hook(L, NULL);
-  state_each(L, unset_hook, NULL);
-  mine.met = before->met;
-  if (before->L != NULL) {
-    mine.main = main_of(before->L);
-    mine.L = before->L;
-  }
-  else
+  store_relaxed(&mine.L, NULL);
+  unset_all(L, main_running());
+  if (before->L != NULL)
+    runs(before->L);
+  else if (mine.home == NULL)
     table[self()->index] = NULL;
+  else
+    store_relaxed(&mine.main, main_of(mine.home));
+  pthread_mutex_unlock(&lock);
+}
+
+void poke_leave (const struct poke *before) {
+  if (mine.home != NULL && running() == mine.home
+      && (before->L == NULL || before->L == mine.home))
+    leave_home(before);
+  else
+    leave(before);
+  mine.met = before->met;
+}
+
+void poke_settle (lua_State *L) {
+  pthread_mutex_lock(&lock);
+  store_relaxed(&mine.main, main_of(L));
+  mine.home = L;
+  table[self()->index] = &mine;
   pthread_mutex_unlock(&lock);
 }
 
 void poke_forget (lua_State *L) {
   pthread_mutex_lock(&lock);
-  if (mine.L != NULL && (L == NULL || mine.main == main_of(L))) {
-    mine.L = NULL;
+  lua_State *last = running() != NULL ? running() : mine.home;
+  if (last != NULL && (L == NULL || main_running() == main_of(L))) {
+    store_relaxed(&mine.L, NULL);
+    mine.home = NULL;
     table[self()->index] = NULL;
   }
   pthread_mutex_unlock(&lock);
@@ -395,6 +443,7 @@ static void in_child (void) {
   int top = thread_count();
   for (int i = 0; i < top; i++)
     if (table[i] != NULL) table[i] = NULL;
+  mine.home = NULL;
   pthread_mutex_unlock(&lock);
 }
 

@@ -26,7 +26,8 @@
 ** was given a few more instructions pass.
 **
 ** Guarded by the mutex of poke.c, held over a fork: the table of the threads
-** of this process that run Lua.
+** of this process that run Lua. Of an entry, 'L' is written by its thread alone:
+** under the mutex, or without it where the state is its home and so stays open.
 */
 #ifndef CONC_POKE_H
 #define CONC_POKE_H
@@ -43,6 +44,9 @@ void poke_open (void (*push_cancelled) (lua_State *L));
 /* The calling thread runs Lua code in L from now on; ... no more. */
 void poke_enter (lua_State *L, struct poke *before);
 void poke_leave (const struct poke *before);
+/* It will do so again and again, in this L, until poke_forget: a worker. Between
+   the two it enters and leaves L without the mutex. */
+void poke_settle (lua_State *L);
 /* The state of L is closed, or (NULL) the calling thread ends: nobody is to set
    hooks in it. */
 void poke_forget (lua_State *L);

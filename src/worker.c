@@ -343,17 +343,20 @@ static void worker_run (struct crew *c, uint32_t i) {
   my_state = L;
   store_release(&c->workers[i].key, self()->key);
   lua.hooks(L);
+  poke_settle(L);
   if (prepare(L, c)) {
     pool_enter(c, i);
     while (pool_take(c, i, &t) == CONC_OK) {
       run_task(L, c, t);
       pool_done(c, i);
     }
+    poke_forget(NULL);
     state_give(L);
     vanish(life);
     pool_leave(c, i);
   }
   else {
+    poke_forget(NULL);
     state_give(L);
     vanish(life);
     pool_left(c, i);

@@ -268,9 +268,9 @@ layers:
 
 coverage:
 	@.ci/need test
-	@rm -f $(BUILD)/coverage/obj/*.gcda
-	@$(AGAIN) test-run CC=gcc BUILD='$(BUILD)/coverage' COVERAGE=1 CFLAGS='-O0 -g'
-	@$(LUA) .ci/coverage.lua '$(BUILD)/coverage'
+	@mkdir -p '$(BUILD)/coverage' && find '$(BUILD)/coverage' -name '*.gcda' -delete
+	@failed=; $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/coverage' COVERAGE=1 CFLAGS='-O0 -g' || failed=1; \
+	  $(LUA) .ci/coverage.lua '$(BUILD)/coverage' && [ -z "$$failed" ]
 
 bench docs:
 	@.ci/need $@

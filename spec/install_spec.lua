@@ -62,7 +62,8 @@ int main (void) {
 }
 ]])
     local out = sh("cd '%s' && gcc -o host host.c $(pkg-config --cflags lua5.4) -Iopt/lua/include "
-      .. "-Lopt/lua/lib -lconc -llua5.4 -pthread -ldl -lm && ./host && ldd host", folder)
+      .. "-Lopt/lua/lib -lconc -llua5.4 -pthread -ldl -lm %s && ./host && ldd host", folder,
+      (os.getenv("COVERAGE") or "") ~= "" and "--coverage" or "")
     assert.is_truthy(out:find("^opened\n"))
     assert.is_falsy(out:find("libcurl"))
   end)

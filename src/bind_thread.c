@@ -17,6 +17,7 @@
 #include "roster.h"
 #include "state.h"
 #include "sys.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <lualib.h>
@@ -115,6 +116,34 @@ static void post_call (lua_State *L, struct task *t, int first, int n) {
   keep(L, t, &t->call, &p);
 }
 
+/* A timer's time has come: it gets its thread. Or it was cancelled. */
+static void timer_ends (void *arg, bool due) {
+  struct spawn *s = arg;
+  struct life *life = s->life;
+  struct outcome o;
+  char text[120];
+  s->due = DEADLINE_NOW;
+  if (due && thread_start(thread_run, s, NULL) == CONC_OK)
+    return;
+  if (due) {
+    snprintf(text, sizeof text, "no thread could be started: %s", strerror(errno));
+    call_failed(text, &o);
+    call_finish(life->task, &o);
+  }
+  free(s);
+  life_end(life);
+}
+
+/* Waits for its time in no thread of its own, unless it has come, or the thread
+   has something of its own from the start. */
+static int start_timer (struct task *t, struct spawn *s, const struct thread_options *o) {
+  if (o->cpus != NULL || o->nice != 0 || thread_is_apart() || s->due <= sys_now())
+    return thread_start(thread_run, s, o);
+  store_relaxed(&t->begun, sys_now());
+  store_relaxed(&t->timeout, s->due);
+  return timer_set(t, s->due, timer_ends, s);
+}
+
 static int start_spawn (struct task *t, deadline due, const struct start *start) {
   struct spawn *s = malloc(sizeof *s);
   if (s == NULL) {
@@ -129,7 +158,8 @@ static int start_spawn (struct task *t, deadline due, const struct start *start)
     return CONC_FULL;
   }
   struct life *life = s->life;
-  int rc = thread_start(thread_run, s, &start->options);
+  int rc = due != DEADLINE_NOW ? start_timer(t, s, &start->options)
+                               : thread_start(thread_run, s, &start->options);
   if (rc != CONC_OK) {
     int error = errno;
     life_end(life);

@@ -12,6 +12,7 @@
 #include "roster.h"
 #include "sys.h"
 #include "thread.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -66,6 +67,7 @@ static void look_after (struct task *t) {
 static void look_around (void) {
   process_look_around();
   finish_dead();
+  timer_look();
   arena_trim();
 }
 
@@ -73,6 +75,7 @@ static void answer (void) {
   struct signalfd_siginfo info;
   while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {}
   poke_asked();
+  timer_look();
 }
 
 /* Of the program's first process: do others live, children of dead ones too? */

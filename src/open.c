@@ -23,14 +23,15 @@ void queue_open (void); void pipe_open (void); void select_open (void);
 void watch_open (void); void value_open (void); void array_open (void);
 void list_open (void); void dict_open (void); void state_open (void);
 void thread_open (void); void process_open (void); void keeper_open (void);
-void roster_open (void); void pool_open (void); void sight_open (void);
+void roster_open (void); void timer_open (void); void pool_open (void);
+void sight_open (void);
 
 static void (*const per_process[]) (void) = {
   gate_open, message_open, bundle_open, task_open, roster_open,
   lock_open, rwlock_open, semaphore_open, condition_open, event_open, barrier_open,
   queue_open, pipe_open, select_open, watch_open,
   value_open, array_open, list_open, dict_open,
-  state_open, thread_open, process_open, keeper_open, pool_open,
+  state_open, thread_open, process_open, keeper_open, timer_open, pool_open,
   sight_open
 };
 

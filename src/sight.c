@@ -6,8 +6,10 @@
 #endif
 #include "sight.h"
 #include "gate.h"
+#include "message.h"
 #include "poke.h"
 #include "record.h"
+#include "roster.h"
 #include "sys.h"
 #include "task.h"
 #include "thread.h"
@@ -87,15 +89,20 @@ static void describe_wait (struct row *r, struct thread_record *t, const char *v
            (double)(sys_now() - load_relaxed(&t->wait_since)) / 1e9);
 }
 
+static void describe_who (struct row *r, int32_t pid, uint64_t id, const char *name,
+                          bool waits) {
+  memset(r, 0, sizeof *r);
+  r->pid = pid;
+  r->id = id;
+  snprintf(r->cells[C_PID], sizeof r->cells[C_PID], "%d", (int)pid);
+  snprintf(r->cells[C_ID], sizeof r->cells[C_ID], "%llu", (unsigned long long)id);
+  memcpy(r->cells[C_NAME], name, NAME_SIZE - 1);
+  snprintf(r->cells[C_STATE], sizeof r->cells[C_STATE], waits ? "waiting" : "running");
+}
+
 static void describe (struct row *r, struct thread_record *t, struct process_record *p) {
   const char *verb = load_acquire(&t->wait_verb);
-  memset(r, 0, sizeof *r);
-  r->pid = load_relaxed(&p->pid);
-  r->id = load_relaxed(&t->id);
-  snprintf(r->cells[C_PID], sizeof r->cells[C_PID], "%d", (int)r->pid);
-  snprintf(r->cells[C_ID], sizeof r->cells[C_ID], "%llu", (unsigned long long)r->id);
-  memcpy(r->cells[C_NAME], t->name, NAME_SIZE - 1);
-  snprintf(r->cells[C_STATE], sizeof r->cells[C_STATE], verb != NULL ? "waiting" : "running");
+  describe_who(r, load_relaxed(&p->pid), load_relaxed(&t->id), t->name, verb != NULL);
   memcpy(r->cells[C_LINE], t->line, sizeof t->line - 1);
   if (verb != NULL)
     describe_wait(r, t, verb);
@@ -142,11 +149,37 @@ static int compare (const void *a, const void *b) {
   return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* All threads that are shown; their number. */
-static struct row *collect (int *count) {
+/* A timer that has no thread yet. */
+static bool is_pending_timer (struct task *t) {
+  return (load_relaxed(&t->flags) & TASK_TIMER) != 0 && task_state(t) == TASK_PENDING
+      && load_relaxed(&t->timeout) != 0;
+}
+
+static void describe_timer (struct row *r, struct task *t) {
+  size_t size = sizeof r->cells[C_WAITS];
+  describe_who(r, load_relaxed(&t->pid), t->id, t->name, true);
+  snprintf(r->cells[C_WAITS], size, "its time");
+  add_deadline(r->cells[C_WAITS], size, "due", load_relaxed(&t->timeout));
+  snprintf(r->cells[C_SINCE], sizeof r->cells[C_SINCE], "%.1f s",
+           (double)(sys_now() - load_relaxed(&t->begun)) / 1e9);
+}
+
+/* The tasks that are alive, in a message in hand: 'n' references. NULL: no room. */
+static struct message *alive (uint32_t *n) {
+  *n = 0;
+  return (struct message *)(void *)roster_list(n);
+}
+
+/* All threads that are shown, and the timers in 'm'; their number. */
+static struct row *collect_with (int *count, struct message *m, uint32_t tasks) {
   int n = thread_count();
-  struct row *rows = malloc((size_t)(n > 0 ? n : 1) * sizeof *rows);
+  struct row *rows = malloc(((size_t)n + tasks + 1) * sizeof *rows);
   *count = 0;
+  for (uint32_t i = 0; rows != NULL && i < tasks; i++) {
+    struct task *t = task_of(load_relaxed(&m->refs[i]));
+    if (is_pending_timer(t))
+      describe_timer(&rows[(*count)++], t);
+  }
   for (int i = 0; rows != NULL && i < n; i++) {
     struct thread_record *t = record_at((uint32_t)i);
     uint32_t owner = load_acquire(&t->owner);
@@ -155,6 +188,15 @@ static struct row *collect (int *count) {
   }
   if (rows != NULL)
     qsort(rows, (size_t)*count, sizeof *rows, compare);
+  return rows;
+}
+
+static struct row *collect (int *count) {
+  uint32_t tasks;
+  struct message *m = alive(&tasks);
+  struct row *rows = collect_with(count, m, tasks);
+  if (m != NULL)
+    message_drop(&m->head);
   return rows;
 }
 

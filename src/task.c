@@ -12,6 +12,7 @@
 void (*task_poke) (struct task *t);
 int (*task_help) (struct task *t, deadline until);
 void (*task_lost) (struct task *t);
+void (*task_unbegun) (struct task *t);
 bool (*task_story) (struct task *t, struct block **message, char *text, size_t size);
 
 struct block *task_new (enum kind kind, const char *name) {
@@ -151,6 +152,8 @@ bool task_cancel (struct task *t) {
     if (task_poke != NULL)
       task_poke(t);
   }
+  else if (state == TASK_PENDING && task_unbegun != NULL)
+    task_unbegun(t);
   return !task_has_ended(state);
 }
 

@@ -65,13 +65,18 @@ struct task {
   uint32_t process_generation;
   uint32_t home;                   /* index of the process that made it; constant */
   uint32_t home_generation;
-  uint32_t tries;                  /* times its runner died; the crew's manager */
+  union {
+    uint32_t tries;                /* times its runner died; the crew's manager */
+    uint32_t place;                /* of a timer: in the heap (timer.c) */
+  };
   uint32_t nitems;                 /* of a chunk; 0: a plain call; constant */
   _Atomic uint32_t ngood, nfailed; /* of these, so far; written by the runner */
   _Atomic int32_t pid;             /* of a process; 0 else */
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
-  _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound */
-  _Atomic int64_t begun;           /* when it was claimed; 0: never */
+  _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound.
+                                      Of a timer in the heap: when it is due */
+  _Atomic int64_t begun;           /* when it was claimed; 0: never. Of a timer
+                                      in the heap: when it was made */
   _Atomic int64_t ended_at;        /* when it ended; written before the state */
   _Atomic int64_t finished;        /* when it ended, of a chunk */
   _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
@@ -117,6 +122,9 @@ extern int (*task_help) (struct task *t, deadline until);   /* CONC_MISUSE: wait
 /* RUNNING, but its runner died; or PENDING in a pool for a while: finish it, see
    to it that somebody does, or find that all is well. */
 extern void (*task_lost) (struct task *t);
+/* PENDING, it was cancelled: who would have run it need not any more. */
+extern void (*task_unbegun) (struct task *t);
+
 /* FAILED without an outcome: the message that serves as one (still theirs), or
    the text of the error; false: neither is known. */
 extern bool (*task_story) (struct task *t, struct block **message, char *text,

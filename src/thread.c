@@ -195,6 +195,10 @@ int thread_start (thread_body *body, void *arg, const struct thread_options *o) 
   return CONC_OK;
 }
 
+bool thread_is_apart (void) {
+  return mine != NULL && mine->apart;
+}
+
 void thread_forks (void) {
   if (mine != NULL)
     mine->forked = true;

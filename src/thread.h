@@ -34,6 +34,9 @@ struct thread_options {
 ** with errno set: then it does not run.
 */
 int thread_start (thread_body *body, void *arg, const struct thread_options *o);
+/* Has the calling thread CPUs or niceness of its own, which those that it
+   starts inherit? */
+bool thread_is_apart (void);
 /* The calling thread is about to fork a child that is to live. */
 void thread_forks (void);
 /* In a forked child: the signals that the program's own threads have. */

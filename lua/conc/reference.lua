@@ -693,7 +693,8 @@ print(p:result() == p:pid(), p:pid() ~= conc.current():pid())   --> true true]],
       params = "options?: conc.start_options, delay: seconds, f: function, ...: any",
       returns = "conc.thread",
       text = [[A thread that runs `f(...)` after `delay` seconds; `cancel` before that prevents
-it. A pending timer is waited for at the program's end, unless it is a daemon.]],
+it. Until then it takes no native thread: there may be thousands. A pending timer is
+waited for at the program's end, unless it is a daemon.]],
       options = start_options,
       example = [[
 local t = conc.timer(0.01, function () return "late" end)

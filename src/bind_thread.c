@@ -400,18 +400,28 @@ static void own_functions (lua_State *L) {
 ** paths of the first main state, and put away: package.loaded has the standard
 ** library alone. 'require' finds it there where the paths are still the same.
 */
-static char *ahead_path, *ahead_cpath;      /* constant after init; NULL: unknown */
+static char *_Atomic ahead_path, *_Atomic ahead_cpath;   /* NULL: unknown; else
+                                                constant, the second written first */
 static const char ahead_key = 'a';
 
+/* The first main state's; of several at the same moment one is the first. */
+static void keep_paths (const char *path, const char *cpath) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&lock);
+  if (load_relaxed(&ahead_path) == NULL) {
+    store_relaxed(&ahead_cpath, strdup(cpath));
+    store_release(&ahead_path, strdup(path));
+  }
+  pthread_mutex_unlock(&lock);
+}
+
 static void note_paths (lua_State *L) {
-  if (ahead_path != NULL || lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE)
+  if (load_acquire(&ahead_path) != NULL || lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE)
     return;
   lua_getfield(L, -1, "path");
   lua_getfield(L, -2, "cpath");
-  if (lua_isstring(L, -1) && lua_isstring(L, -2)) {
-    ahead_path = strdup(lua_tostring(L, -2));
-    ahead_cpath = strdup(lua_tostring(L, -1));
-  }
+  if (lua_isstring(L, -1) && lua_isstring(L, -2))
+    keep_paths(lua_tostring(L, -2), lua_tostring(L, -1));
   lua_pop(L, 3);
 }
 
@@ -426,8 +436,8 @@ static bool same_field (lua_State *L, const char *name, const char *value) {
 /* Are the paths those that it was loaded by? */
 static bool same_paths (lua_State *L) {
   lua_getglobal(L, LUA_LOADLIBNAME);
-  bool same = lua_istable(L, -1) && same_field(L, "path", ahead_path)
-           && same_field(L, "cpath", ahead_cpath);
+  bool same = lua_istable(L, -1) && same_field(L, "path", load_acquire(&ahead_path))
+           && same_field(L, "cpath", load_relaxed(&ahead_cpath));
   lua_pop(L, 1);
   return same;
 }
@@ -531,14 +541,15 @@ static void swap_paths (lua_State *L, const char *path, const char *cpath) {
 }
 
 static void load_ahead (lua_State *L) {
-  if (ahead_path == NULL)
+  const char *path = load_acquire(&ahead_path);
+  if (path == NULL)
     return;
   lua_settop(L, 0);
   copy_loaded(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "path");
   lua_getfield(L, -2, "cpath");
-  swap_paths(L, ahead_path, ahead_cpath);
+  swap_paths(L, path, load_relaxed(&ahead_cpath));
   lua_pushcfunction(L, require_conc);
   bool loaded = lua_pcall(L, 0, 0, 0) == LUA_OK;
   swap_paths(L, lua_tostring(L, 3), lua_tostring(L, 4));

@@ -4,6 +4,7 @@
 #include "open.h"
 
 #include <lauxlib.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "bind.h"
@@ -168,17 +169,33 @@ static const struct conc_core_api api = {
 
 static const struct codec_objects objects = { bind_toblock, bind_pushblock };
 
-void open_process (lua_State *L) {
-  static bool done;
-  if (done)
-    return;
-  if (arena_open() != CONC_OK)
-    luaL_error(L, "conc: no shared memory could be reserved");
-  sys_pin((const void *)&done);
+/* Main states of several threads of a host may load it at the same moment. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
+static _Atomic bool opened;        /* and what the openers write before it; also read
+                                      without the mutex */
+
+static int open_all (void) {
+  int rc = arena_open();
+  if (rc != CONC_OK)
+    return rc;
+  sys_pin((const void *)&opened);
   codec_open(&objects);
   for (size_t i = 0; i < COUNT(per_process); i++)
     per_process[i]();
-  done = true;
+  store_release(&opened, true);
+  return CONC_OK;
+}
+
+void open_process (lua_State *L) {
+  int rc = CONC_OK;
+  if (load_acquire(&opened))
+    return;
+  pthread_mutex_lock(&opening);
+  if (!load_relaxed(&opened))
+    rc = open_all();
+  pthread_mutex_unlock(&opening);
+  if (rc != CONC_OK)
+    luaL_error(L, "conc: no shared memory could be reserved");
 }
 
 void open_state (lua_State *L) {

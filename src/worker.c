@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,6 +442,8 @@ static int start_process (struct crew *c, uint32_t i) {
       uint32_t slot = handle_new(&c->head);
       if (slot != UINT32_MAX)
         worker_run(c, i);
+      else
+        pool_fail(c, POOL_NO_WORKER, NULL);
       process_end(0);
     }
     case FORK_PARENT:
@@ -495,6 +498,8 @@ static _Noreturn void template_main (struct crew *c) {
   snprintf(self()->name, NAME_SIZE, "%.36s/template", c->config.name);
   if (slot != UINT32_MAX && forked != NULL)
     pool_manage(c, &processes);
+  else
+    pool_fail(c, POOL_NO_WORKER, NULL);
   process_end(0);
 }
 
@@ -549,9 +554,12 @@ int worker_start_pool (struct crew *c) {
 }
 
 void worker_open (const struct worker_lua *l) {
-  if (pool_run_inline == run_inline)
-    return;  /* again, in another state: threads may be reading this */
-  lua = *l;
-  pool_run_inline = run_inline;
-  end_pools = pool_end_all;
+  static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&opening);
+  if (pool_run_inline != run_inline) {  /* not again: threads may be reading this */
+    lua = *l;
+    end_pools = pool_end_all;
+    pool_run_inline = run_inline;
+  }
+  pthread_mutex_unlock(&opening);
 }

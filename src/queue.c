@@ -12,6 +12,10 @@
 #define PATIENCE   ((nanos)1 * 1000000)   /* Q6 */
 #define WAKE_MOST  16                     /* rung for one commit */
 
+#define LINGER_ENOUGH  32                 /* items, or half of a small queue's room */
+#define LINGER_STEP    16                 /* the first wait, in turns of a spin */
+#define LINGER_SKIP    127
+
 static bool is_fifo (const struct queue *q) {
   return q->head.kind == KIND_QUEUE || q->head.kind == KIND_CHANNEL;
 }
@@ -95,8 +99,10 @@ struct line {
   struct gate *gate;
   _Atomic uint32_t *flag;
   uint32_t *starved;
+  struct linger *linger;
   _Atomic uint64_t *word;        /* changes when the other side has done something */
   const uint64_t *seen;          /* its count when we looked; NULL: under our guard */
+  uint64_t enough;               /* to come while we linger */
   struct wait w;
   bool slept;                    /* has been in the line */
   bool spun;
@@ -108,8 +114,10 @@ static void line_begin (struct line *l, struct queue *q, bool get, deadline unti
   l->gate = get ? &q->nonempty : &q->nonfull;
   l->flag = get ? &q->getting : &q->putting;
   l->starved = get ? &q->gets.starved : &q->puts.starved;
+  l->linger = get ? &q->gets.linger : &q->puts.linger;
   l->word = (get || !is_fifo(q)) ? &q->puts.state : &q->gets.state;
   l->seen = !is_fifo(q) ? NULL : get ? &q->gets.seen : &q->puts.seen;
+  l->enough = q->maxsize / 2 < LINGER_ENOUGH ? q->maxsize / 2 : LINGER_ENOUGH;
   l->slept = false;
   l->spun = false;
   wait_init(&l->w, l->gate, l->guard, until, &q->head, verb);
@@ -134,12 +142,16 @@ static bool line_may_go (const struct line *l) {
 static __thread int spin_limit = 100;
 static __thread unsigned spin_turn;
 
-/* Until the word is no more what it was when nothing was there. */
-static void spin (_Atomic uint64_t *word, uint64_t seen) {
+static void relax (int n) {
+  while (n-- > 0)
+    sys_relax();
+}
+
+/* Until the word is no more what it was when nothing was there: was that so? */
+static bool spin (_Atomic uint64_t *word, uint64_t seen) {
   int limit = ++spin_turn % SPIN_TRY == 0 ? SPIN_MOST : spin_limit, i = 0, gap = 1;
   while (i < limit && load_relaxed(word) >> 1 == seen) {
-    for (int k = 0; k < gap; k++)
-      sys_relax();
+    relax(gap);
     i += gap;
     if (gap < SPIN_GAP) gap *= 2;
   }
@@ -150,6 +162,49 @@ static void spin (_Atomic uint64_t *word, uint64_t seen) {
     spin_limit = limit / 2;
   if (spin_limit > SPIN_MOST) spin_limit = SPIN_MOST;
   if (spin_limit < SPIN_LEAST) spin_limit = SPIN_LEAST;
+  return i < limit;
+}
+
+/*
+** Two that keep step hand each other every single item, with the cache lines
+** that it needs: three times the cost of the work. So who was the faster lets the
+** other get ahead: waits on, twice as long each time, while twice as much comes
+** of it. What he answers to (a round trip) does not grow: then he has lost one
+** short step, and does without for the next waits.
+*/
+static uint64_t linger (const struct line *l, uint64_t seen) {
+  uint64_t was, n = (load_relaxed(l->word) >> 1) - seen;
+  for (int step = LINGER_STEP; n < l->enough; step *= 2) {
+    was = n;
+    relax(step);
+    n = (load_relaxed(l->word) >> 1) - seen;
+    if (n < 2 * was)
+      break;
+  }
+  return n;
+}
+
+static void lingered (struct linger *g, bool in_vain) {
+  if (!in_vain)
+    g->period = 0;
+  else {
+    g->skip = g->period;
+    g->period = (uint16_t)(g->period < LINGER_SKIP / 2 ? g->period * 2 + 1 : LINGER_SKIP);
+  }
+}
+
+/* Without the guard, until something has come or it has taken too long. */
+static void line_spin (struct line *l) {
+  uint64_t seen = l->seen != NULL ? *l->seen : load_relaxed(l->word) >> 1, n = 0;
+  bool more = l->seen != NULL && l->linger->skip == 0 && l->enough > 1;
+  if (l->linger->skip > 0)
+    l->linger->skip--;
+  guard_unlock(l->guard);
+  if (spin(l->word, seen) && more)
+    n = linger(l, seen);
+  guard_lock(l->guard);
+  if (n > 0)
+    lingered(l->linger, n < l->enough);
 }
 
 /*
@@ -163,10 +218,7 @@ static int line_wait (struct line *l) {
   if (!l->spun) {
     l->spun = true;
     if (gate_empty(l->gate) && sys_cpu_shared() > 1) {
-      uint64_t seen = l->seen != NULL ? *l->seen : load_relaxed(l->word) >> 1;
-      guard_unlock(l->guard);
-      spin(l->word, seen);
-      guard_lock(l->guard);
+      line_spin(l);
       return CONC_OK;
     }
   }
@@ -528,159 +580,6 @@ int queue_join (struct queue *q, deadline until) {
   return rc;
 }
 
-/* {=== batches ===} */
-
-void batch_begin (struct batch *b) {
-  b->bytes = b->small;
-  b->size = sizeof b->small;
-  b->used = 0;
-  b->n = 0;
-  b->own = false;
-  b->carrier = NULL;
-}
-
-struct record *batch_grow (struct batch *b) {
-  size_t size = b->size * 2;
-  char *bytes = (char *)malloc(size);
-  if (bytes == NULL)
-    return NULL;
-  memcpy(bytes, b->bytes, b->used);
-  if (b->bytes != b->small)
-    free(b->bytes);
-  b->bytes = bytes;
-  b->size = size;
-  return (struct record *)(void *)(b->bytes + b->used);
-}
-
-static struct carrier *carrier_of (struct block *b) {
-  return (struct carrier *)(void *)b;
-}
-
-static struct block *carrier_new (void) {
-  struct block *b = arena_alloc(sizeof(struct carrier));
-  if (b == NULL)
-    return NULL;
-  guard_init(&carrier_of(b)->guard, RANK_OBJECT, KIND_SEGMENT);
-  store_relaxed(&carrier_of(b)->first, NULL);
-  carrier_of(b)->last = NULL;
-  b->flags = CARRIER;
-  block_ready(b, KIND_SEGMENT);
-  return b;
-}
-
-/* The block goes from the hand to the end of the carrier's chain. */
-static void carrier_add (struct carrier *c, struct block *b) {
-  b->next = NULL;
-  guard_lock(&c->guard);
-  if (load_relaxed(&c->first) == NULL)
-    store_relaxed(&c->first, b);
-  else
-    c->last->next = b;
-  kill_order();
-  c->last = b;
-  arena_settle(b);
-  guard_unlock(&c->guard);
-}
-
-static void carrier_repair (struct guard *g, struct thread_record *dead) {
-  struct carrier *c = containerof(g, struct carrier, guard);
-  for (struct block *b = load_relaxed(&c->first); b != NULL; b = b->next)
-    arena_settle_dead(dead, b);
-}
-
-/* A segment of a store is freed by its queue; a carrier drops what it carries. */
-static void segment_destroy (struct block *s) {
-  struct block *b;
-  if (s->flags != CARRIER)
-    return;
-  struct carrier *c = carrier_of(s);
-  do {
-    guard_lock(&c->guard);
-    b = load_relaxed(&c->first);
-    if (b != NULL) {
-      arena_hold(b);
-      store_relaxed(&c->first, b->next);
-      kill_order();
-    }
-    guard_unlock(&c->guard);
-    if (b != NULL)
-      block_destroy(b);
-  } while (b != NULL);
-}
-
-/* Takes b off the carrier: by one store. It is the first one, but in repairs. */
-static bool carrier_remove (struct carrier *c, struct block *b) {
-  struct block *before = load_relaxed(&c->first);
-  if (before == b)
-    store_relaxed(&c->first, b->next);
-  else {
-    while (before != NULL && before->next != b)
-      before = before->next;
-    if (before == NULL)
-      return false;
-    before->next = b->next;
-  }
-  kill_order();
-  b->next = NULL;
-  return true;
-}
-
-void store_disown (struct thread_record *t, struct block *b) {
-  for (int i = 0; i < HELD_MAX; i++) {
-    struct block *held = load_relaxed(&t->held[i]);
-    if (held == b) {
-      arena_settle_dead(t, b);
-      return;
-    }
-    if (held != NULL && held->kind == KIND_SEGMENT && held->flags == CARRIER
-        && carrier_remove(carrier_of(held), b))
-      return;
-  }
-}
-
-bool batch_priority (struct batch *b, const struct priority *p) {
-  struct record *r = batch_next(b);  /* there is room for more than a priority */
-  if (r == NULL)
-    return false;
-  memcpy(r, p, sizeof *p);
-  b->used += sizeof *p;
-  b->own = true;
-  return true;
-}
-
-int batch_add (struct batch *b) {
-  struct record *r = (struct record *)(void *)(b->bytes + b->used);
-  if (unlikely(r->head.length & RECORD_BLOCK)) {
-    if (b->carrier == NULL)
-      b->carrier = carrier_new();
-    if (b->carrier == NULL) {
-      block_destroy(r->u.block);
-      return CONC_FULL;
-    }
-    carrier_add(carrier_of(b->carrier), r->u.block);
-  }
-  batch_keep(b, record_size(&r->head));
-  return CONC_OK;
-}
-
-void batch_source (struct batch *b, struct source *s) {
-  s->at = b->bytes;
-  s->end = b->bytes + b->used;
-  s->left = b->n;
-  s->done = 0;
-  s->own = b->own;
-  s->blocks = b->carrier != NULL;
-}
-
-void batch_end (struct batch *b) {
-  if (b->bytes != b->small)
-    free(b->bytes);
-  b->bytes = b->small;
-  if (b->carrier != NULL)
-    block_destroy(b->carrier);
-  b->carrier = NULL;
-}
-
 /* {=== making, owner death, checking ===} */
 
 static size_t size_of (enum kind kind) {
@@ -740,8 +639,6 @@ void queue_valid (struct queue *q) {
 
 void queue_open (void) {
   static struct kind_ops ops[4];
-  static const struct kind_ops segment = { .destroy = segment_destroy,
-                                           .repair = carrier_repair };
   static const enum kind kinds[4] = { KIND_QUEUE, KIND_LIFO_QUEUE,
                                       KIND_PRIORITY_QUEUE, KIND_CHANNEL };
   static const char *const names[4] = { "queue", "lifo_queue", "priority_queue", "channel" };
@@ -750,5 +647,5 @@ void queue_open (void) {
                                 .repair = queue_repair };
     arena_kind(kinds[i], &ops[i]);
   }
-  arena_kind(KIND_SEGMENT, &segment);
+  batch_open();
 }

@@ -117,6 +117,12 @@ enum { QUEUE_OPEN = 0, QUEUE_CLOSED, QUEUE_DISCARDED };
 
 struct segment;
 
+/* Whether who waits lets some more come: queue.c; under the side's guard. */
+struct linger {
+  uint16_t skip;                       /* not for so many waits */
+  uint16_t period;                     /* nor for so many after it was in vain */
+};
+
 /* A point between two records. */
 struct place {
   struct segment *segment;             /* NULL: before the first was made */
@@ -138,6 +144,7 @@ struct queue {
     cache_aligned _Atomic uint64_t state;   /* the commit: count << 1 | which place */
     struct segment *_Atomic first;     /* fifo: the oldest; lifo: the spare */
     uint32_t starved;                  /* Q6 */
+    struct linger linger;
   } puts;
 
   struct {                             /* the getters' side */
@@ -147,6 +154,7 @@ struct queue {
     cache_aligned _Atomic uint64_t state;   /* the commit: count << 1 | which place */
     _Atomic uint64_t serial;           /* segments before this one are drained; may lag */
     uint32_t starved;                  /* Q6 */
+    struct linger linger;
   } gets;
 
   cache_aligned _Atomic uint32_t getting;   /* Q5 */

@@ -23,16 +23,6 @@ struct segment {
 #define SEGMENT_SECOND  4096
 #define SEGMENT_LATER   16384
 
-/* What holds the blocks of a batch. The chain goes by block.next. */
-struct carrier {
-  struct block head;                   /* KIND_SEGMENT, flags CARRIER */
-  struct guard guard;                  /* RANK_OBJECT; of the chain, but that a
-                                          put takes the first ones off */
-  struct block *_Atomic first;
-  struct block *last;
-};
-#define CARRIER  0x4351               /* told from the flags of other pieces */
-
 static inline struct record_head *record_at_place (const struct segment *s,
                                                    uint64_t offset) {
   return (struct record_head *)(void *)((char *)(uintptr_t)s->bytes + offset);
@@ -79,6 +69,8 @@ size_t lifo_size (void);                   /* of a lifo queue's block */
 void lifo_init (struct queue *q);
 size_t heap_size (void);                   /* of a priority queue's block */
 void heap_init (struct queue *q);
+
+void batch_open (void);                    /* queue_batch.c: the kind of segments */
 
 /* Aborts with the name of the queue's invariant that does not hold. */
 void store_check (bool holds, const char *what);

@@ -41,8 +41,11 @@ static void push_failure (lua_State *L, struct task *t) {
   struct block *b = load_acquire(&t->outcome);
   int top = lua_gettop(L);
   char story[160];
-  snprintf(story, sizeof story, "%s \"%s\" died; its outcome is not known",
-           block_ops(&t->head)->name, t->name);
+  if (load_relaxed(&t->flags) & TASK_DIED)
+    snprintf(story, sizeof story, "%s \"%s\" died; its outcome is not known",
+             block_ops(&t->head)->name, t->name);
+  else
+    snprintf(story, sizeof story, "shared memory is full: the outcome could not be kept");
   if (b == NULL && task_story != NULL)
     task_story(t, &b, story, sizeof story);
   if (b != NULL)

@@ -107,10 +107,12 @@ static int core_arena (lua_State *L) {
   return 1;
 }
 
-/* core._fail(n): the n-th allocation in the arena from now fails; 0: none */
+/* core._fail(n) -> left: the n-th allocation in the arena from now fails, 0: none;
+   'left' is not above 0 where the one asked for before has failed */
 static int core_fail (lua_State *L) {
+  lua_pushinteger(L, arena_fail_at);
   arena_fail_at = (long)luaL_checkinteger(L, 1);
-  return 0;
+  return 1;
 }
 
 /* core._bury(): looks for dead processes now */

@@ -330,56 +330,92 @@ static lua_Integer take_numbers (lua_State *L, struct block *b, lua_Integer base
   return n;
 }
 
+struct reading {
+  struct block *items;
+  size_t at;                       /* in the bundle */
+  lua_Integer base, n;             /* entries read; the last may have raised */
+};
+
+/* An error of item 'n' is on the top: popped, kept in the table at 'errors'. */
+static void keep_error (lua_State *L, int errors, const struct reading *r) {
+  if (lua_isnil(L, -1)) {  /* error(nil) is an error all the same */
+    lua_pop(L, 1);
+    lua_pushliteral(L, "nil");
+  }
+  lua_rawseti(L, errors, r->base + r->n);
+}
+
+/* reading, results, errors or nil -> value, traceback of the first error, where
+   errors are not kept | nothing */
+static int read_entries (lua_State *L) {
+  struct reading *r = (struct reading *)lua_touserdata(L, 1);
+  bool collect = lua_istable(L, 3);
+  struct entry *e;
+  while ((e = bundle_next(r->items, &r->at)) != NULL) {
+    size_t length;
+    struct block *_Atomic const *refs;
+    uint32_t nrefs;
+    const char *bytes = entry_bytes(e, &length, &refs, &nrefs);
+    r->n++;
+    codec_decode(L, bytes, length, refs, nrefs, 0);
+    if (e->mark != ENTRY_VALUE && !collect) {
+      lua_settop(L, 5);
+      return 2;
+    }
+    lua_settop(L, 4);
+    if (e->mark == ENTRY_VALUE)
+      lua_rawseti(L, 2, r->base + r->n);
+    else
+      keep_error(L, 3, r);
+  }
+  return 0;
+}
+
+/* What a __conc rebuilds with may raise: that is the item's error. Pushes value
+   and traceback of the first error, if that is to end it. */
+static void read_all (lua_State *L, struct reading *r) {
+  for (;;) {
+    lua_settop(L, 4);
+    lua_pushcfunction(L, read_entries);
+    lua_pushlightuserdata(L, r);
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 4);
+    int status = lua_pcall(L, 3, LUA_MULTRET, 0);
+    if (status == LUA_OK)
+      return;
+    if (status == LUA_ERRMEM || bind_iscancelled(L, -1))
+      lua_error(L);
+    if (!lua_istable(L, 4)) {
+      lua_pushnil(L);
+      return;
+    }
+    keep_error(L, 4, r);
+  }
+}
+
 /*
-** core._results(future, base, results, errors or nil, trace or nil)
+** core._results(future, base, results, errors or nil)
 **   -> entries read, index and value and traceback of the first error | nil
 ** The results of a chunk that has ended, as far as they go, go to
 ** results[base + 1 ...], errors to errors[...] by the same indices.
 */
 static int core_results (lua_State *L) {
   struct task *t = task_of(bind_check(L, 1, KIND_FUTURE));
-  lua_Integer base = luaL_checkinteger(L, 2), n = 0, bad = 0;
-  size_t at = 0;
-  struct entry *e;
-  bool collect = lua_istable(L, 4);
+  struct reading r = { .items = load_acquire(&t->items), .base = luaL_checkinteger(L, 2) };
   lua_settop(L, 4);
-  struct block *items = load_acquire(&t->items);
-  if (items == NULL)
+  if (r.items == NULL)
     return 0;
-  if (items->flags != BUNDLE_ENTRIES) {
-    lua_pushinteger(L, take_numbers(L, items, base));
+  if (r.items->flags != BUNDLE_ENTRIES) {
+    lua_pushinteger(L, take_numbers(L, r.items, r.base));
     return 1;
   }
-  while ((e = bundle_next(items, &at)) != NULL && bad == 0) {
-    size_t length;
-    struct block *_Atomic const *refs;
-    uint32_t nrefs;
-    const char *bytes = entry_bytes(e, &length, &refs, &nrefs);
-    n++;
-    codec_decode(L, bytes, length, refs, nrefs, 0);
-    if (e->mark == ENTRY_VALUE) {
-      lua_settop(L, 5);
-      lua_rawseti(L, 3, base + n);
-    }
-    else if (collect) {
-      lua_settop(L, 5);
-      if (lua_isnil(L, 5)) {  /* error(nil) is an error all the same */
-        lua_pop(L, 1);
-        lua_pushliteral(L, "nil");
-      }
-      lua_rawseti(L, 4, base + n);
-    }
-    else {
-      lua_settop(L, 6);
-      bad = n;
-    }
-  }
-  lua_pushinteger(L, n);
-  if (bad == 0)
+  read_all(L, &r);
+  lua_pushinteger(L, r.n);
+  if (lua_gettop(L) == 5)
     return 1;
-  lua_pushinteger(L, base + bad);
-  lua_pushvalue(L, 5);
-  lua_pushvalue(L, 6);
+  lua_insert(L, 5);
+  lua_pushinteger(L, r.base + r.n);
+  lua_insert(L, 6);
   return 4;
 }
 

@@ -78,7 +78,10 @@ DEBUG_OBJ := $(CORE_OBJ:$(BUILD)/obj/%=$(BUILD)/dobj/%)
 
 WARN   = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer $(if $(filter thread,$(SANITIZE)),-Wno-tsan))
-COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic)
+# A child keeps the counts of its first steps (gcc's own fork begins anew), and
+# the debug objects have the lines of the others (so no -O1).
+COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic -fno-builtin-fork)
+TESTED = -DCONC_DEBUG $(if $(COVERAGE),,-O1)
 ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
              -I$(LUA_INCDIR) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(SANE) $(COVER) $(CPPFLAGS) $(CFLAGS)
 LINK   = $(CC) $(SANE) $(if $(COVERAGE),--coverage) $(LDFLAGS)
@@ -148,14 +151,14 @@ $(BOUNDED): spec/bounded.c
 # spec/c/x_test.c: a C test. It calls the core as debug builds have it, with
 # its checks and hooks.
 $(BUILD)/dobj/%.o: src/%.c $(BUILD)/flags
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(TESTED) -MMD -MP -c $< -o $@
 
 $(DEBUG_LIB): $(DEBUG_OBJ) $(BUILD)/objects
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $(DEBUG_OBJ)
 
 $(BUILD)/spec/%_test: spec/c/%_test.c $(DEBUG_LIB) $(WRAP_OBJ) $(BUILD)/flags
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -DCONC_DEBUG -O1 -Isrc $< -o $@ -MMD -MP $(LDFLAGS) $(WRAP) $(DEBUG_LIB) $(WRAP_OBJ) \
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(TESTED) -Isrc $< -o $@ -MMD -MP $(LDFLAGS) $(WRAP) $(DEBUG_LIB) $(WRAP_OBJ) \
 	  -Wl,--as-needed $(LUA_LIB) $(SYSLIB)
 
 # spec/c/x_so.c: a shared object that a spec loads or preloads.
@@ -171,7 +174,7 @@ $(BUILD)/spec/coverage.o: spec/c/coverage.c $(BUILD)/flags
 
 # The modules of this tree, whatever the folder a program changes to; and the
 # settings of this build, for a test that calls make.
-TREE = env LUA='$(LUA)' CONC_BUILD='$(out)' \
+TREE = env LUA='$(or $(UNDER),$(LUA))' CONC_BUILD='$(out)' \
          LUA_PATH_5_4='$(here)/lua/?.lua;$(here)/lua/?/init.lua;$(here)/?.lua;;' \
          LUA_CPATH_5_4='$(out)/?.so;$(out)/spec/?.so;;' \
          CC='$(CC)' CFLAGS='$(CFLAGS)' DEBUG='$(DEBUG)' HTTP='$(HTTP)' COVERAGE='$(COVERAGE)'
@@ -195,31 +198,40 @@ test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
 
 lib_of = $(shell gcc -print-file-name=$(1).so)
 
-# Lua itself is not instrumented, so the runtime has to be there before it.
+# The tests' Lua under a sanitizer is $(BUILD)/<sanitizer>/spec/lua, which starts the
+# real one so: Lua is not instrumented, the runtime has to be there before it.
+# apart.so keeps the runtime from other programs (the shell crashes under libtsan).
+define under
+mkdir -p $(out)/$(1)/spec && printf '%s\n' '#!/bin/sh' '$(2) "$$@"' > $(out)/$(1)/spec/lua && chmod +x $(out)/$(1)/spec/lua
+endef
+preload = LD_PRELOAD="$(out)/$(1)/spec/apart.so $(foreach l,$(2),$(call lib_of,lib$(l)))" exec $(LUA)
+
 # Each report goes to a file of its own, whichever process makes it, and fails
-# the spec file that was running. Leaks of the arena are what spec/helper.lua
-# counts; the C tests have the leak check of ASan.
+# the test file that was running. Leaks of the arena are what spec/helper.lua
+# counts; those of malloc, ASan at the end of a program.
 reports = $(out)/$(1)/test/report-of
 asan:
 	@.ci/need test
-	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_PRELOAD='$(call lib_of,libasan) $(call lib_of,libubsan)' \
-	  TEST_REPORTS='$(call reports,asan)' \
-	  ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
+	@$(call under,asan,$(call preload,asan,asan ubsan))
+	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_REPORTS='$(call reports,asan)' \
+	  ASAN_OPTIONS='verify_asan_link_order=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
 	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
-	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined
+	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined UNDER='$(out)/asan/spec/lua'
 
 tsan:
 	@.ci/need test
-	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_PRELOAD='$(call lib_of,libtsan) $(out)/tsan/spec/unpreload.so' \
-	  TEST_REPORTS='$(call reports,tsan)' \
+	@$(call under,tsan,$(call preload,tsan,tsan))
+	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_REPORTS='$(call reports,tsan)' \
 	  TSAN_OPTIONS='die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
-	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread
+	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread UNDER='$(out)/tsan/spec/lua'
 
+MEMCHECK = valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p
 valgrind:
 	@.ci/need valgrind
+	@$(call under,valgrind,exec $(MEMCHECK) $(LUA))
 	@CONC_SANITIZER=valgrind CONC_ARENA=1G TEST_SLOW=20 TEST_REPORTS='$(call reports,valgrind)' \
-	  TEST_COMMAND='valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p' \
-	  $(AGAIN) test-run BUILD='$(BUILD)/valgrind' DEBUG=1
+	  TEST_COMMAND='$(MEMCHECK)' \
+	  $(AGAIN) test-run BUILD='$(BUILD)/valgrind' DEBUG=1 UNDER='$(out)/valgrind/spec/lua'
 
 # Each check apart as well, e.g. 'make lint-tidy'; 'make -k lint' runs all of
 # them even when one fails.

@@ -3,7 +3,10 @@
 local helper = require "spec.helper"
 
 describe("bench/run.lua", function ()
-  if helper.sanitizer then return end  -- the floors are not built for one
+  if helper.sanitizer then
+    it("measures", function () pending("how fast anything is under a sanitizer says nothing") end)
+    return
+  end
 
   it("prints a table of what was asked", function ()
     local run = helper.run_script("bench/run.lua", {

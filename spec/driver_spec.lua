@@ -20,8 +20,7 @@ describe("spec/run.lua", function ()
   local function drive(body, head)
     local file = helper.write_file(folder .. "/made_spec.lua",
       (head or "") .. "\ndescribe('made', function ()\n" .. body .. "\nend)\n")
-    local plain = { TEST_PRELOAD = "", TEST_REPORTS = "", TEST_COMMAND = "", TEST_SLOW = 1,
-                    FILTER = "" }
+    local plain = { TEST_REPORTS = "", TEST_COMMAND = "", TEST_SLOW = 1, FILTER = "" }
     return helper.run_script("spec/run.lua", { args = { folder, file }, env = plain })
   end
 

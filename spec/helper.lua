@@ -28,6 +28,9 @@ math.randomseed(helper.seed)
 helper.build = os.getenv("CONC_BUILD") or "build"
 helper.lua = os.getenv("LUA") or "lua5.4"
 
+-- For a program that is traced (strace): the leak check of ASan would trace it, too.
+helper.traced = { ASAN_OPTIONS = (os.getenv("ASAN_OPTIONS") or "") .. ":detect_leaks=0" }
+
 -- ---- both kinds --------------------------------------------------------------
 
 helper.kinds = { "thread", "process" }
@@ -170,13 +173,8 @@ end
 
 local bounded = helper.build .. "/spec/bounded"
 
--- A runtime that was preloaded for this process alone (spec/c/unpreload_so.c) is
--- preloaded for a script of Lua too.
-local preload = os.getenv("TEST_PRELOADED")
-
-local function environment(vars, is_lua)
+local function environment(vars)
   local list = { "env" }
-  if preload and is_lua then list[2] = quote("LD_PRELOAD=" .. preload) end
   for name, value in pairs(vars or {}) do
     list[#list + 1] = quote(name .. "=" .. tostring(value))
   end
@@ -212,7 +210,7 @@ function helper.run_script(code, opts)
   if opts.when then add("-w", opts.when) end
   if opts.alone then add("-1") end
   for i, word in ipairs(words) do words[i] = quote(word) end
-  words[#words + 1] = environment(opts.env, not opts.command)
+  words[#words + 1] = environment(opts.env)
   for _, word in ipairs(opts.command or { helper.lua }) do add(quote(word)) end
   for _, word in ipairs(opts.options or {}) do add(quote(word)) end
   if script then add(quote(script)) end

@@ -377,7 +377,7 @@ describe("conc.lock", function ()
       io.stderr:write("begin\n")
       for _ = 1, 1000 do use() end
       io.stderr:write("end\n")
-    ]], { command = { "strace", "-f", "-o", "/dev/stdout", helper.lua } })
+    ]], { command = { "strace", "-f", "-o", "/dev/stdout", helper.lua }, env = helper.traced })
     local between = r.out:match('"begin\\n"[^\n]*\n(.*)\n[^\n]*"end\\n"')
     assert.is_truthy(r.out:find('"begin\\n"', 1, true), r.err)
     local calls = {}

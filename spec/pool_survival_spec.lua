@@ -32,17 +32,19 @@ describe("a process pool", function ()
         end
       end
     end)
-    local results = pool:map(function (x)
+    local function work(x)
       local sum = 0
       for i = 1, 1000 do sum = sum + i % 7 end
       return x * 2 + sum - sum
-    end, list)
-    stop:set()
-    assert.are.equal(n, results.n)
-    for i = 1, n do
-      if results[i] ~= i * 2 then assert.are.equal(i * 2, results[i]) end
     end
-    assert.is_true(killed:get() >= 3, "workers were killed: " .. killed:get())
+    repeat  -- a fast machine is done before three have died
+      local results = pool:map(work, list)
+      assert.are.equal(n, results.n)
+      for i = 1, n do
+        if results[i] ~= i * 2 then assert.are.equal(i * 2, results[i]) end
+      end
+    until killed:get() >= 3
+    stop:set()
   end)
 
   it("runs thousands of tasks with a new worker for each", function ()
@@ -63,6 +65,7 @@ describe("a process pool", function ()
     for i = 1, 10000 do assert.are.equal(-i, futures[i]:result(0)) end
   end)
 
+  -- SIGILL: the one crash that the sanitizers leave to the system.
   for _, way in ipairs { "error", "exit", "crash" } do
     it("an " .. way .. " while a task is decoded, run, or its result encoded costs that task",
        function ()
@@ -70,9 +73,9 @@ describe("a process pool", function ()
       local act = ({
         error = function () error("planned") end,
         exit = function () os.exit(7) end,
-        crash = function () require("conc").current():kill("SEGV") end,
+        crash = function () require("conc").current():kill("ILL") end,
       })[way]
-      local expected = ({ error = "planned", exit = "os.exit%(7%)", crash = "signal 11" })[way]
+      local expected = ({ error = "planned", exit = "os.exit%(7%)", crash = "signal 4" })[way]
       -- run
       local f = pool:submit(act)
       local ok, err = pcall(f.result, f, soon)

@@ -10,15 +10,14 @@
 -- long, or if a process of it stays.
 --
 -- From the environment: FILTER (a Lua pattern: only tests whose name matches),
--- TEST_PRELOAD (LD_PRELOAD of the tested processes), TEST_SLOW (a factor on time
--- limits), TEST_COMMAND (put before the command, e.g. valgrind and its options),
--- TEST_REPORTS (a path: files that begin so, with a dot and a process id, are
--- reports of a sanitizer; one that is not empty fails the file).
+-- LUA (what runs the spec files), TEST_SLOW (a factor on time limits), TEST_COMMAND
+-- (put before a C test, e.g. valgrind and its options), TEST_REPORTS (a path: files
+-- that begin so, with a dot and a process id, are reports of a sanitizer; one that is
+-- not empty fails the file).
 local build = table.remove(arg, 1)
 local lua = os.getenv("LUA") or "lua5.4"
 local slow = tonumber(os.getenv("TEST_SLOW")) or 1
 local filter = os.getenv("FILTER") or ""
-local preload = os.getenv("TEST_PRELOAD") or ""
 local before = os.getenv("TEST_COMMAND") or ""
 local reports = os.getenv("TEST_REPORTS") or ""
 
@@ -50,10 +49,11 @@ local function plan(file)
   local log = build .. "/test/" .. name .. ".log"
   if not file:find("_spec%.lua$") then  -- a C test reports on standard output
     local source = "spec/c/" .. name .. ".c"
-    return { name = name, source = source, command = quote(file), log = log, report = log }
+    return { name = name, source = source, command = before .. " " .. quote(file),
+             log = log, report = log }
   end
   local report = build .. "/test/" .. name .. ".report"
-  local words = { "CONC_REPORT=" .. quote(report), before, lua, "spec/one.lua", quote(file) }
+  local words = { "CONC_REPORT=" .. quote(report), lua, "spec/one.lua", quote(file) }
   if filter ~= "" then words[#words + 1] = "--filter=" .. quote(filter) end
   local command = table.concat(words, " ")
   return { name = name, source = file, command = command, log = log, report = report,
@@ -76,9 +76,8 @@ end
 local function run(p)
   os.remove(p.report)
   take_reports()
-  local variable = preload ~= "" and "LD_PRELOAD=" .. quote(preload) or ""
-  local bounded = ("exec %s/spec/bounded -t %g -h spec/stacks -o %s env %s %s"):format(quote(build),
-    limit_of(p.source), quote(p.log), variable, p.command)
+  local bounded = ("exec %s/spec/bounded -t %g -h spec/stacks -o %s env %s"):format(quote(build),
+    limit_of(p.source), quote(p.log), p.command)
   local pipe = assert(io.popen(bounded))
   local outcome = pipe:read("a")
   pipe:close()

@@ -99,9 +99,10 @@ static void scratch_give (struct scratch *s) {
   scratch_next = s;
 }
 
-/* Before it is used: what the last message left behind may be too large. */
+/* Before it is used: what was made for a large message stays for one more, and goes
+   once a small one has come between. */
 static void scratch_trim (struct scratch *s) {
-  if (unlikely(s->size > SCRATCH_KEPT)) {
+  if (unlikely(s->size > SCRATCH_KEPT) && s->used < s->size / 4) {
     char *smaller = realloc(s->buffer, SCRATCH_FIRST);
     if (smaller != NULL) {
       s->buffer = smaller;
@@ -230,6 +231,7 @@ static int settle_block (struct encoder *e) {
 static int finish (struct encoder *e, struct parcel *out) {
   if (e->block != NULL && settle_block(e) != DONE)
     return e->status;
+  e->s->used = e->block == NULL ? (size_t)(e->p - e->buffer) : 0;
   const char *start = (e->flags & CODEC_BYTES) ? e->body - FILE_MAGIC_SIZE : e->body;
   out->bytes = start;
   out->length = (size_t)(e->p - start);
@@ -317,8 +319,10 @@ static int encode (lua_State *L, int first, int n, unsigned flags, const char *w
     lua_pushliteral(L, "shared memory is full");
     rc = LUA_ERRRUN;
   }
-  if (unlikely(rc != LUA_OK))
+  if (unlikely(rc != LUA_OK)) {
     drop(&e);
+    s->used = 0;
+  }
   scratch_give(s);
   return rc;
 }

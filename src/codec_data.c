@@ -76,36 +76,19 @@ static inline char *put_value (struct encoder *e, char *p, unsigned char type,
   }
 }
 
-/* Numbers from '*i' on, up to the first that is none. */
-static char *put_numbers (struct encoder *e, char *p, const struct peek_value *v,
-                          size_t *i, size_t n) {
-  while (*i < n) {
-    size_t k = *i, upto = n - k < 1024 ? n : k + 1024;
-    if ((p = room(e, p, 1024 * NUMBER_ROOM)) == NULL)
-      return NULL;
-    for (; k < upto; k++) {
-      if (v[k].type == PEEK_INTEGER)
-        p = write_integer(p, v[k].u.i);
-      else if (v[k].type == PEEK_FLOAT)
-        p = write_float(p, v[k].u.n);
-      else
-        break;
-    }
-    *i = k;
-    if (k < upto)
-      break;
-  }
-  return p;
-}
-
 /* The elements before the first nil; '*n' is their number then. */
 static char *put_elements (struct encoder *e, char *p, const struct peek_table *t,
                            size_t *n, int depth) {
   const struct peek_value *v = t->array;
   size_t i = 0, size = *n;
   while (i < size) {
-    if (size > 0xff && (p = put_numbers(e, p, v, &i, size)) == NULL)
-      return NULL;
+    if (size > 0xff) {
+      e->p = p;
+      i += encoder_put_numbers(e, v + i, size - i);
+      if (e->status != DONE)
+        return NULL;
+      p = e->p;
+    }
     if (i == size || peek_is_nil(v[i].type))
       break;
     if ((p = put_value(e, p, v[i].type, &v[i].u, depth)) == NULL)

@@ -399,7 +399,16 @@ static lua_Integer get_numbers (struct decoder *d, struct peek_value *v, lua_Int
   const char *p = d->p;
   while (i < n && p < d->end) {
     int tag = (uint8_t)*p;
-    if (tag < T_STRING0) { v[i].u.i = tag; p += 1; }
+    if (likely(tag < T_STRING0)) { v[i].u.i = tag; p += 1; }
+    else if (tag >= T_INTS8 && tag <= T_FLOATS) {
+      size_t count;
+      const char *next = numbers_read(p, d->end, (size_t)(n - i), v + i, &count);
+      if (next == NULL)
+        break;
+      p = next;
+      i += (lua_Integer)count;
+      continue;
+    }
     else if (d->end - p < 9)
       break;
     else if (tag == T_INT8) { v[i].u.i = (int8_t)p[1]; p += 2; }
@@ -419,6 +428,23 @@ static lua_Integer get_numbers (struct decoder *d, struct peek_value *v, lua_Int
   }
   d->p = p;
   return i;
+}
+
+/* A run of numbers through the API, and where it is malformed. */
+static void get_run (struct decoder *d, struct dframe *f) {
+  struct peek_value v[RUN_MAX];
+  size_t n;
+  const char *next = numbers_read(d->p, d->end, (size_t)(f->n - f->i), v, &n);
+  if (next == NULL)
+    malformed(d, "more numbers than there are bytes, or elements");
+  d->p = next;
+  for (size_t i = 0; i < n; i++) {
+    if (v[i].type == PEEK_INTEGER)
+      lua_pushinteger(d->L, v[i].u.i);
+    else
+      lua_pushnumber(d->L, v[i].u.n);
+    lua_rawseti(d->L, -2, ++f->i);
+  }
 }
 
 static void rest_collector (struct decoder *d) {
@@ -525,6 +551,10 @@ static int step_array (struct decoder *d, struct dframe *f, bool have) {
     while (f->i < f->n) {
       need(d, 1);
       int tag = (uint8_t)*d->p;
+      if (tag >= T_INTS8 && tag <= T_FLOATS) {
+        get_run(d, f);
+        continue;
+      }
       if (tag >= T_STRING0 && tag < T_NIL) {
         if (peek_strings && f->n - f->i >= 2 * AHEAD && get_strings(d, f))
           continue;

@@ -260,31 +260,6 @@ static int meet_object (struct encoder *e, const void *address) {
   return CONSUMED;
 }
 
-/* 'n' numbers of the array part from element 'i' on; how many there were. */
-static size_t put_numbers (struct encoder *e, const struct peek_value *v, size_t n) {
-  size_t i = 0;
-  while (i < n) {
-    size_t run = n - i < 4096 ? n - i : 4096, upto = i + run;
-    if (!encoder_room(e, run * NUMBER_ROOM)) {
-      e->status = e->status == DONE ? NO_MEMORY : e->status;
-      return i;
-    }
-    char *p = e->p;
-    for (; i < upto; i++) {
-      if (v[i].type == PEEK_INTEGER)
-        p = write_integer(p, v[i].u.i);
-      else if (v[i].type == PEEK_FLOAT)
-        p = write_float(p, v[i].u.n);
-      else
-        break;
-    }
-    e->p = p;
-    if (i < upto)
-      break;
-  }
-  return i;
-}
-
 static int open_table (struct encoder *e) {
   lua_State *L = e->L;
   if (e->memory) {
@@ -345,7 +320,7 @@ static int step_array (struct encoder *e, struct frame *f) {
     const struct peek_value *array = peek_array(L, -1, (size_t)f->n);
     if (array == NULL)
       return encoder_stop(e, AGAIN_PROTECTED);  /* changed by a finalizer, meanwhile */
-    f->i += (lua_Integer)put_numbers(e, array + f->i, (size_t)(f->n - f->i));
+    f->i += (lua_Integer)encoder_put_numbers(e, array + f->i, (size_t)(f->n - f->i));
     if (e->status != DONE)
       return -1;
     while (f->i < f->n) {
@@ -494,8 +469,8 @@ static int put_code (struct encoder *e, const struct code *code) {
   return put_bytecode(e, head, met);
 }
 
-/* A function that is the whole message, without upvalues: there is nothing to
-   keep apart, and nothing follows. */
+/* A function that is the whole message, without upvalues, and no module's: there is
+   nothing to keep apart, and nothing follows. */
 static int put_alone (struct encoder *e, const struct code *code) {
   struct code_head *head = (struct code_head *)(void *)code->block;
   if (put_bytecode(e, head, false) < 0 || !put_byte(e, T_END))
@@ -504,12 +479,32 @@ static int put_alone (struct encoder *e, const struct code *code) {
   return CONSUMED;
 }
 
+/* 1: the function on the top is no module's; that holds until require looks for
+   one. 0: perhaps it is; < 0: see e->status. */
+static int is_nobodys (struct encoder *e, struct code *code, const void *address) {
+  uint32_t loads = load_relaxed(&module_loads);
+  if (likely(code->nobodys == address && code->loads == loads))
+    return 1;
+  if (e->state == NULL && !module_ready(e))
+    return -1;
+  if (module_knows(e->state, address))
+    return 0;
+  if (e->state->npending == 0) {
+    code->nobodys = address;
+    code->loads = loads;
+  }
+  return 1;
+}
+
 static int open_function (struct encoder *e) {
   lua_State *L = e->L;
   struct code *code;
   if (e->n == 1 && e->depth == 0 && (code = function_met(e)) != NULL
-      && code->nups == 0)
-    return put_alone(e, code);
+      && code->nups == 0) {
+    int alone = is_nobodys(e, code, lua_topointer(L, -1));
+    if (alone != 0)
+      return alone < 0 ? -1 : put_alone(e, code);
+  }
   int rc = meet_object(e, lua_topointer(L, -1));
   if (rc != OPENED)
     return rc;

@@ -5,6 +5,7 @@
 **   codec_seen.c      which objects a message has already
 **   codec_encode.c    values -> bytes: one loop over a stack of frames
 **   codec_data.c      the same for tables of plain data, read in place
+**   codec_number.c    runs of numbers, there and back
 **   codec_decode.c    bytes -> values: likewise
 **   codec_function.c  bytecode, the globals it mentions, its two caches
 **   codec_module.c    what is found by name: standard library, modules
@@ -51,6 +52,9 @@ enum tag {
   T_POINTER,          /* u64: light userdata */
   T_END,
   T_UPREF,            /* u64: where an upvalue is shared with */
+  /* elements of a table in a row: u8 how many less one, then each in 1, 2, 4, 8
+     bytes, or floats */
+  T_INTS8, T_INTS16, T_INTS32, T_INTS64, T_FLOATS,
   /* these can be marked */
   T_TABLE8 = 0xc0,    /* u8 elements, u8 size of the rest */
   T_TABLE32 = 0xc2,   /* u32 elements, u8 size of the rest */
@@ -62,6 +66,7 @@ enum tag {
   T_ENV = 0xd0        /* an upvalue that is the table of globals */
 };
 #define MARKED  1
+#define RUN_MAX  256
 
 enum function_form {
   FUNCTION_INLINE   = 1, /* u64 length and the bytecode; else u32: a reference */
@@ -277,6 +282,7 @@ struct frame {
 struct scratch {
   char *buffer;
   size_t size;
+  size_t used;            /* by the last message */
   struct frame *frames;
   uint32_t frames_size;
   uint32_t refs_size;
@@ -317,6 +323,14 @@ struct encoder {
 };
 
 int encode_values (struct encoder *e);          /* an enum gear_status */
+/* Numbers of an array part from 'v' on, at most n: how many there were before
+   something else; fewer too where there was no room, see e->status. */
+struct peek_value;
+size_t encoder_put_numbers (struct encoder *e, const struct peek_value *v, size_t n);
+/* A run that begins at p, of at most 'most', into v: where it ends; NULL: it does
+   not fit. */
+const char *numbers_read (const char *p, const char *end, size_t most,
+                          struct peek_value *v, size_t *count);
 /* The table at 'address' and all that it holds. CONSUMED, or < 0. */
 int data_put (struct encoder *e, const void *address);
 bool scratch_frames (struct scratch *s);        /* room for more; false: no memory */
@@ -431,7 +445,9 @@ static inline struct place *map_slot (struct place_map *m, const void *address) 
     i = (i + 1) & m->mask;
   return &m->places[i];
 }
-/* May the table at the address be found by name? */
+/* How often a require, in any state of the process, has looked for a module. */
+extern _Atomic uint32_t module_loads;
+/* May what is at the address be found by name? */
 static inline bool module_knows (const struct codec_state *cs, const void *address) {
   return map_slot(cs->map, address)->address != NULL;
 }
@@ -481,6 +497,8 @@ struct code {                 /* userdata; its uservalue: { name, upvalue, ... }
   uint32_t nups;
   uint32_t nnames;            /* pairs in the uservalue */
   struct up_set naming;       /* upvalues that occur in it */
+  const void *nobodys;        /* a function of this code that was no module's */
+  uint32_t loads;             /* when module_loads was that */
 };
 
 void function_open (lua_State *L);   /* a state to be thrown away */

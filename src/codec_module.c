@@ -278,11 +278,14 @@ static void make_map (lua_State *L, struct codec_state *cs) {
 #define PENDING_MAX  64
 #define PATIENCE     1000      /* looks for modules that require did not find */
 
+_Atomic uint32_t module_loads;
+
 /* In the place of package.searchers[1], which is its upvalue. */
 static int searcher (lua_State *L) {
   struct codec_state *cs = codec_state_met(L);
   if (cs != NULL && lua_type(L, 1) == LUA_TSTRING) {
     cs->version++;
+    add_relaxed(&module_loads, 1);
     cs->patience = PATIENCE;
     if (cs->npending == PENDING_MAX)
       cs->npending = 0;

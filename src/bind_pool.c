@@ -158,13 +158,15 @@ static int m_submit (lua_State *L) {
 
 /* {=== chunks ===} */
 
-/* Adds the items first..last of the list at 3 (spread: each a list of arguments).
-   0, or the index of the item that cannot be sent, its error on the top. */
+/* Adds the items first..last of the list at 3 (spread: each a list of arguments);
+   refusals count them from base + 1. 0, or the index of the item that cannot be sent, its error on the top. */
 static lua_Integer add_items (lua_State *L, struct block **bundle, lua_Integer first,
-                              lua_Integer last, bool spread, bool *full) {
+                              lua_Integer last, lua_Integer base, bool spread,
+                              bool *full) {
   struct parcel p;
   for (lua_Integer i = first; i <= last && !*full; i++) {
     int top = lua_gettop(L), n = 1;
+    char what[48] = "item";
     lua_rawgeti(L, 3, i);
     if (spread && lua_istable(L, -1)) {
       lua_Integer count = (lua_Integer)lua_rawlen(L, top + 1);
@@ -178,8 +180,10 @@ static lua_Integer add_items (lua_State *L, struct block **bundle, lua_Integer f
       n = (int)count;
       for (int k = 1; k <= n; k++)
         lua_rawgeti(L, top + 1, k);
+      snprintf(what, sizeof what, "item %lld, argument", (long long)(base + i));
     }
-    if (codec_try_encode(L, lua_gettop(L) - n + 1, n, 0, "item", (int)i, &p) != LUA_OK)
+    if (codec_try_encode(L, lua_gettop(L) - n + 1, n, 0, what, spread ? 1 : (int)(base + i), &p)
+        != LUA_OK)
       return i;
     *full = !bundle_add(bundle, NULL, &p, ENTRY_VALUE);
     if (*full)
@@ -254,14 +258,16 @@ static struct block *numbers_of (lua_State *L, lua_Integer first, lua_Integer la
 }
 
 /*
-** core._chunk(pool, f, list, first, last, spread, stop_at_error, timeout)
+** core._chunk(pool, f, list, first, last, spread, stop_at_error, timeout, base)
 **   -> future | nil, index, error: that item cannot be sent
+** list[i] is the item number base + i.
 */
 static int core_chunk (lua_State *L) {
   struct crew *c = check_pool(L, 1);
   lua_Integer first = luaL_checkinteger(L, 4), last = luaL_checkinteger(L, 5);
   bool spread = lua_toboolean(L, 6), stop = lua_toboolean(L, 7), full = false;
   double timeout = luaL_optnumber(L, 8, 0);
+  lua_Integer base = luaL_optinteger(L, 9, 0);
   struct parcel p;
   lua_settop(L, 8);
   struct handle *h = bind_newhandle(L, KIND_FUTURE);
@@ -273,7 +279,7 @@ static int core_chunk (lua_State *L) {
     bind_full(L);
   }
   struct block *numbers = spread ? NULL : numbers_of(L, first, last);
-  lua_Integer bad = numbers != NULL ? 0 : add_items(L, &call, first, last, spread, &full);
+  lua_Integer bad = numbers != NULL ? 0 : add_items(L, &call, first, last, base, spread, &full);
   if (bad != 0) {
     block_destroy(call);
     lua_pushnil(L);

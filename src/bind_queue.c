@@ -219,7 +219,7 @@ static void fill_one (lua_State *L, struct filling *f, int type, lua_Integer i) 
     return;  /* not reached */
   }
   if (unlikely(!pack_plain(L, -1, type, f->q, r))) {
-    codec_encode(L, lua_gettop(L), 1, 0, "item", (int)i - 1, &p);
+    codec_encode(L, lua_gettop(L), 1, 0, "item", (int)i, &p);
     if (!queue_pack(f->q, &p, r)) {
       f->rc = CONC_FULL;
       return;

@@ -57,13 +57,13 @@ end
 function Job:send(list, first, last, base)
   while first <= last and not self.raised do
     local future, bad, reason = core._chunk(self.pool, self.f, list, first, last,
-                                            self.spread, self.stop, self.timeout)
+                                            self.spread, self.stop, self.timeout, base)
     local upto = last
     if not future then
       upto = bad - 1
       if upto >= first then
         future = core._chunk(self.pool, self.f, list, first, upto, self.spread,
-                             self.stop, self.timeout)
+                             self.stop, self.timeout, base)
       end
     end
     if future then

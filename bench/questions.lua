@@ -8,6 +8,7 @@
 -- as long as that one.
 -- least: {name, value}, most: {name, value}: a line that conc's program prints besides.
 -- unit: "bytes" where what is told is no time.
+-- compare: the words of its row in the README's table, if it has one.
 local list = {}
 
 local function ask(question)
@@ -31,9 +32,12 @@ for _, tied in ipairs { false, true } do
     name = tied and "spawn-thread-tied" or "spawn-thread", tied = tied, n = 1000,
     title = "spawn + join of a thread, " .. (tied and "tied to one CPU" or "free"),
     conc = "conc spawn thread", floor = { "c thread" }, targets = { { 1.0, "C" } },
+    compare = not tied and "start and join a thread" or nil,
     others = {
-      python("spawn thread"), peer("Lanes", "spawn", 300), peer("luv", "spawn", 300),
-      peer("cqueues", "spawn", 300), peer("effil", "spawn", 300),
+      python("spawn thread"), peer("Lanes", "spawn", 300),
+      { "Lanes, no libraries", "Lanes spawn bare", n = 300 }, peer("effil", "spawn", 300),
+      peer("llthreads2", "spawn", 300), peer("luaproc", "spawn"), peer("luv", "spawn", 300),
+      peer("cqueues", "spawn", 300),
     },
   }
 end
@@ -41,6 +45,7 @@ end
 ask {
   name = "spawn-process", title = "fork + join of a process", n = 300,
   conc = "conc spawn process", floor = { "c fork" }, targets = { { 1.5, "C" } },
+  compare = "start and join a process",
   others = { python("spawn process", 50) },
 }
 
@@ -49,17 +54,21 @@ ask {
 ask {
   name = "lock", title = "lock + unlock, free", n = 1000000,
   conc = "conc lock", floor = { "lua empty" }, floor_label = "two empty methods",
-  targets = { { 1.8, "two empty methods" } },
-  others = { python("lock"), peer("mtmsg", "lock", 200000), peer("Lanes", "lock", 50000) },
+  targets = { { 1.8, "two empty methods" } }, compare = "lock + unlock",
+  others = {
+    python("lock"), peer("Lanes", "lock", 50000), peer("effil", "lock", 100000),
+    peer("mtmsg", "lock", 200000),
+  },
 }
 
 ask {
   name = "lock-contended", title = "lock + unlock, two threads contending", n = 1000000,
   conc = "conc lock contended", floor = { "c mutex" }, targets = { { 3, "C" } },
   least = { "share", 20, "per cent of the work done by the slower when the first ends" },
+  compare = "the same, two threads contending",
   others = {
-    python("lock contended"), peer("mtmsg", "contended", 100000),
-    peer("Lanes", "contended", 30000),
+    python("lock contended"), peer("Lanes", "contended", 30000),
+    peer("effil", "contended", 100000), peer("mtmsg", "contended", 100000),
   },
 }
 
@@ -89,14 +98,16 @@ local function message(kind, from, to, o)
     if from == 1 then others[1] = python("queue_ pipe " .. rest, k.n // 20, "Python Pipe") end
     others[#others + 1] = python("queue_ mp " .. more, k.n // 20, "Python Queue")
   else
-    others[1] = python("queue_ queue " .. more, k.n // 4)
-    others[2] = peer("Lanes", "queue " .. more, k.n // 10)
-    if batch == 1 then
-      others[3] = peer("mtmsg", "queue " .. rest, k.n // 4)
-      others[4] = peer("effil", "queue " .. more, k.n // 10)
-      if from == 1 and (kind == "str" or kind == "big") then
-        others[5] = peer("cqueues", "queue " .. kind)
-      end
+    others = { python("queue_ queue " .. more, k.n // 4) }
+    if batch == 1 and not bound then
+      table.insert(others, 1, python("queue_ simple " .. rest, k.n // 2, "Python SimpleQueue"))
+    end
+    table.move({
+      peer("Lanes", "queue " .. more, k.n // 10), peer("effil", "queue " .. more, k.n // 10),
+      peer("mtmsg", "queue " .. more, k.n // 4), peer("luaproc", "queue " .. more, k.n // 4),
+    }, 1, 4, #others + 1, others)
+    if from == 1 and batch == 1 and (kind == "str" or kind == "big") then
+      others[#others + 1] = peer("cqueues", "queue " .. kind, k.n // 4)
     end
   end
   local built = kind == "table"
@@ -107,23 +118,23 @@ local function message(kind, from, to, o)
     conc = ("conc queue %s %s"):format(o.process and "process" or "thread", more),
     floor = { built and "lua build" or ring },
     floor_label = floor_label, targets = o.times and { { o.times, floor_label } },
-    others = others,
+    compare = o.compare, others = others,
   }
 end
 
-message("int", 1, 1, { times = 1.0 })
+message("int", 1, 1, { times = 1.0, compare = "an integer, thread to thread" })
 message("int", 1, 1, { bound = 1024 })
-message("int", 1, 1, { batch = 100, times = 0.2 })
+message("int", 1, 1, { batch = 100, times = 0.2, compare = "the same in batches of 100" })
 message("int", 2, 2, {})
 message("int", 2, 2, { batch = 100 })
-message("str", 1, 1, { times = 1.2 })
+message("str", 1, 1, { times = 1.2, compare = "a 32-byte string" })
 message("str", 1, 1, { batch = 100 })
 message("str", 2, 2, {})
-message("table", 1, 1, { times = 3 })
+message("table", 1, 1, { times = 3, compare = "a small table" })
 message("table", 1, 1, { batch = 100 })
 message("table", 2, 2, {})
-message("big", 1, 1, { bound = 16, times = 1.3 })
-message("int", 1, 1, { process = true, times = 1.5 })
+message("big", 1, 1, { bound = 16, times = 1.3, compare = "a string of 1 MB" })
+message("int", 1, 1, { process = true, times = 1.5, compare = "an integer, process to process" })
 message("int", 1, 1, { process = true, batch = 100 })
 message("int", 2, 2, { process = true })
 message("str", 1, 1, { process = true })
@@ -137,6 +148,7 @@ local function trips(others)
     python("roundtrip simple", 10000), peer("Lanes", "roundtrip", 10000),
     peer("luv", "roundtrip", 10000), peer("cqueues", "roundtrip", 10000),
     peer("mtmsg", "roundtrip", 10000), peer("effil", "roundtrip", 10000),
+    peer("luaproc", "roundtrip"),
     table.unpack(others or {}),
   }
 end
@@ -145,6 +157,7 @@ ask {
   name = "roundtrip-thread", title = "round trip, two threads on two cores (queues)", n = 50000,
   conc = "conc roundtrip thread queue", floor = { "c handoff spin thread" },
   floor_label = "C spinning", targets = { { 5, "C spinning" } },
+  compare = "round trip, two threads",
   others = trips { { "C futex", "c handoff futex thread", n = 10000 } },
 }
 ask {
@@ -156,6 +169,7 @@ ask {
   name = "roundtrip-thread-tied", title = "round trip, two threads tied to one core", n = 30000,
   tied = true, conc = "conc roundtrip thread queue", floor = { "c handoff futex thread" },
   floor_label = "C futex", targets = { { 1.3, "C futex" } }, others = trips(),
+  compare = "the same tied to one CPU",
 }
 ask {
   name = "roundtrip-process", title = "round trip, two processes (queues)", n = 50000,
@@ -174,9 +188,19 @@ ask {
   name = "pool-thread", title = "submit + result, thread pool of 2, 100,000 outstanding",
   n = 100000, steady = true, conc = "conc pool thread", floor = { "c pool" },
   targets = { { 3.3, "C" }, { 1 / 15, "Python" } },
+  compare = "submit + result, 2 threads",
   others = {
-    python("pool thread", 20000), peer("luv", "pool"), peer("mtmsg", "pool"),
-    peer("effil", "pool"), peer("Lanes", "pool", 20000),
+    python("pool thread", 20000), peer("Lanes", "pool", 20000), peer("effil", "pool"),
+    peer("mtmsg", "pool"), peer("luaproc", "pool"), peer("luv", "pool"),
+  },
+}
+ask {
+  name = "workers", title = "the same by hand: 2 threads take numbers from a queue to another",
+  n = 100000, steady = true, conc = "conc pool thread hand", floor = { "c pool" },
+  compare = "two workers between two queues",
+  others = {
+    peer("Lanes", "pool", 20000), peer("effil", "pool"), peer("mtmsg", "pool"),
+    peer("luaproc", "pool"),
   },
 }
 ask {
@@ -184,6 +208,7 @@ ask {
   n = 100000, steady = true, conc = "conc pool process", floor = { "c process_pool" },
   floor_label = "C, shared memory",
   targets = { { 7, "C, shared memory" }, { 1 / 20, "Python Pool" }, { 1 / 20, "Python Executor" } },
+  compare = "submit + result, 2 processes",
   others = {
     python("pool mp", 5000, "Python Pool"), python("pool process", 5000, "Python Executor"),
   },
@@ -213,6 +238,7 @@ ask {
   steady = true, conc = "conc map process", floor = { "lua halves squares" },
   floor_label = "serial Lua loop",
   targets = { { 1.0, "serial Lua loop" }, { 1 / 3, "Python Pool" } },
+  compare = "map of x*x, 2 processes, an item",
   others = {
     python("map pool 50000", nil, "Python Pool"),
     python("map executor 10000", nil, "Python Executor"),
@@ -261,7 +287,8 @@ for _, what in ipairs { "ints", "floats", "strings", "tree" } do
       floor = (what == "strings" or what == "tree") and way == "decode" and
         { "lua build " .. what } or nil,
       floor_label = what == "strings" and "lua_pushlstring" or "building it in Lua",
-      targets = { { 1 / 2, "Python pickle" } },
+      targets = { { 1 / 2, "Python pickle" },
+        what == "strings" and way == "decode" and { 1.0, "lua_pushlstring" } or nil },
       others = { python(("codec %s %s"):format(what, way), nil, "Python pickle") },
     }
   end
@@ -275,9 +302,18 @@ ask {
 -- ---- memory ----------------------------------------------------------------------
 
 for _, what in ipairs { "thread", "process", "queue", "future" } do
+  local others = { python("memory " .. what) }
+  local have = {
+    thread = { "Lanes", "effil", "llthreads2", "luv", "cqueues" },
+    queue = { "Lanes", "effil", "mtmsg" },
+  }
+  for _, name in ipairs(have[what] or {}) do
+    others[#others + 1] = peer(name, "memory " .. what)
+  end
   ask {
     name = "memory-" .. what, title = "memory of an idle " .. what, unit = "bytes", steady = true,
-    conc = "conc memory " .. what, others = { python("memory " .. what) },
+    conc = "conc memory " .. what, others = others,
+    compare = what ~= "future" and "memory of an idle " .. what or nil,
   }
 end
 

@@ -4,7 +4,7 @@
 -- all: nanoseconds of one operation. run.lua starts it, reads them and compares.
 local floor = require "benchfloor"
 
-local kit = { now = floor.now }
+local kit = { now = floor.now, sleep = floor.sleep }
 
 -- How many operations: N in the environment, or what is usual.
 function kit.n(usual) return math.tointeger(tonumber(os.getenv("N"))) or usual end
@@ -60,6 +60,24 @@ function kit.time(rounds, f)
     assert(keep ~= nil)
   end
   return kit.median(list)
+end
+
+-- The bytes that n more of what make() makes add to this program's resident memory (Pss).
+-- What the first one sets up is not counted.
+function kit.memory(n, make)
+  local function total()
+    collectgarbage()
+    collectgarbage()
+    local file <close> = assert(io.open("/proc/self/smaps_rollup"))
+    return tonumber(file:read("a"):match("\nPss:%s*(%d+)")) * 1024
+  end
+  local keep = { make() }
+  floor.sleep(0.2)
+  local before = total()
+  for i = 2, n + 1 do keep[i] = make() end
+  floor.sleep(0.2)
+  print(("bytes %.0f"):format((total() - before) / n))
+  return keep
 end
 
 -- Primes among first, first + step, ... up to last, by trial division.

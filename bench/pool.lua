@@ -2,6 +2,8 @@
 --   pool.lua thread|process          all N submitted, then all N results
 --   pool.lua thread|process idle     one at a time, after a pause of 2 ms
 --   pool.lua thread|process start    from making the pool (4 workers) to the first result
+-- And without a pool, futures and functions?
+--   pool.lua thread|process hand     two workers take numbers from a queue to another
 local conc = require "conc"
 local kit = require "kit"
 
@@ -43,6 +45,29 @@ function measure.start()
     spent = spent + kit.now() - began
   end
   kit.report(spent, n)
+end
+
+function measure.hand()
+  local n, tasks, results, sum = kit.n(100000), conc.queue(), conc.queue(), 0
+  local function worker()
+    while true do
+      local x = tasks:get()
+      if x == "stop" then return end
+      results:put(x)
+    end
+  end
+  local start = conc[arg[1]]
+  local a, b = start(worker), start(worker)
+  conc.sleep(0.05)
+  local began = kit.now()
+  for i = 1, n do tasks:put(i) end
+  for _ = 1, n do sum = sum + results:get() end
+  kit.report(kit.now() - began, n)
+  assert(sum == n * (n + 1) // 2)
+  tasks:put("stop")
+  tasks:put("stop")
+  a:join()
+  b:join()
 end
 
 measure[mode]()

@@ -7,7 +7,8 @@
 -- (A B C A B C ...); a ratio is of two that ran in the same turn. Told are medians of the
 -- turns (5; with --quick 2 and a tenth of the operations), lowest and highest.
 -- A run of all questions that is not quick, and any with --write, goes into
--- docs/performance.md, and its plots into docs/performance/; questions that were not asked
+-- docs/performance.md, its plots into docs/performance/, and the table of all beside each
+-- other into README.md, unless one of them is not installed; questions that were not asked
 -- keep what was measured before (it is kept in BUILD/bench).
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
@@ -49,10 +50,12 @@ local cc = os.getenv("CC") or "cc"
 local python = os.getenv("PYTHON") or read("/usr/bin/python3") and "/usr/bin/python3" or "python3"
 local programs = build .. "/bench"
 
+-- The other libraries are found as everywhere: in Lua's paths.
+local function path(name) return os.getenv(name .. "_5_4") or os.getenv(name) or ";" end
+
 local lua_path = ("%s/?.lua;%s/lua/?.lua;%s/lua/?/init.lua;%s"):format(bench, root, root,
-  os.getenv("LUA_PATH_5_4") or ";")
-local lua_cpath = ("%s/?.so;%s/?.so;%s"):format(build, programs,
-  os.getenv("LUA_CPATH_5_4") or ";")
+  path("LUA_PATH"))
+local lua_cpath = ("%s/?.so;%s/?.so;%s"):format(build, programs, path("LUA_CPATH"))
 local environment = ("env PYTHONDONTWRITEBYTECODE=1 LUA=%s LUA_PATH_5_4=%s LUA_CPATH_5_4=%s")
   :format(quote(lua), quote(lua_path), quote(lua_cpath))
 
@@ -87,7 +90,8 @@ end
 
 local peers = {
   Lanes = { "lanes" }, luv = { "luv" }, cqueues = { "cqueues", "cqueues.thread" },
-  effil = { "effil" }, mtmsg = { "mtmsg", "llthreads2" },
+  effil = { "effil" }, mtmsg = { "mtmsg", "llthreads2" }, llthreads2 = { "llthreads2" },
+  luaproc = { "luaproc" },
 }
 
 local present = {}
@@ -283,6 +287,50 @@ local target_head = "| question | conc | beside | ratio | min - max | target: at
 local side_head = "| question | who | median | min - max | times conc | min - max |\n" ..
   "|---|---|--:|--:|--:|--:|"
 
+-- The columns of the README's table, and who is in each.
+local columns = {
+  { "Lanes", "Lanes" }, { "effil", "effil" }, { "llthreads2 + mtmsg", "llthreads2", "mtmsg" },
+  { "luaproc", "luaproc" }, { "luv", "luv" }, { "cqueues", "cqueues" }, { "Python", "Python" },
+}
+
+-- -> {"conc<tab>time", "label<tab>how many times that"}
+local function compare_cells(question, told)
+  local cells, key = {}, question.unit or "ns"
+  local mine = told.conc[key]
+  if not question.compare or not mine then return cells end
+  for _, label in ipairs(told.order) do
+    local values = told[label][key]
+    local ratio = values and ratios(values, mine)
+    cells[#cells + 1] = label == "conc" and "conc\t" .. span(median(mine), key) or
+      ratio and ("%s\t%.3f"):format(label, ratio)
+  end
+  return cells
+end
+
+-- -> how many times as much as conc the best of a column takes, or nil. "Python Pool" is
+-- in the column of Python.
+local function best_of(column, cells)
+  local best
+  for _, cell in ipairs(cells) do
+    local label, ratio = cell:match("^(.*)\t(.*)$")
+    for i = 2, #column do
+      if label == column[i] or column[i] == "Python" and label:find("^Python ") then
+        best = math.min(best or math.huge, tonumber(ratio))
+      end
+    end
+  end
+  return best
+end
+
+local function compare_row(question, cells)
+  local row = { question.compare, cells[1]:match("\t(.*)$") }
+  for _, column in ipairs(columns) do
+    local best = best_of(column, cells)
+    row[#row + 1] = not best and "" or (best < 1 and "**%s**" or "%s"):format(number(best))
+  end
+  return "| " .. table.concat(row, " | ") .. " |"
+end
+
 -- ---- cost against size -----------------------------------------------------------
 
 local plots = {
@@ -399,14 +447,43 @@ local function document(names)
   return table.concat(parts, "\n\n") .. "\n"
 end
 
-local function write_document()
-  local path = root .. "/docs/performance.md"
-  local text = assert(read(path), path .. " is missing")
-  local from, to = "<!-- bench: begin -->\n", "<!-- bench: end -->"
-  local _, begun = text:find(from, 1, true)
-  local ended = text:find(to, 1, true)
-  assert(begun and ended and begun < ended, path .. ": no markers")
-  write(path, text:sub(1, begun) .. "\n" .. document() .. "\n" .. text:sub(ended))
+-- The README's table, or nil and who is not there.
+local function comparison()
+  local names, rule, absent = {}, {}, {}
+  for i, column in ipairs(columns) do
+    names[i], rule[i] = column[1], "--:"
+    for j = 2, #column do
+      if not present[column[j]:gsub("^Python$", "python")] then absent[#absent + 1] = column[j] end
+    end
+  end
+  if #absent > 0 then return nil, table.concat(absent, ", ") end
+  local rows = { ("| | conc | %s |"):format(table.concat(names, " | ")),
+                 ("|---|--:|%s|"):format(table.concat(rule, "|")) }
+  for _, question in ipairs(questions) do
+    local cells = results[question.name] and results[question.name].compare
+    if cells and cells[1] then rows[#rows + 1] = compare_row(question, cells) end
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
+-- Puts a text between two markers of a document.
+local function write_between(name, marker, new)
+  local file = root .. "/" .. name
+  local text = assert(read(file), file .. " is missing")
+  local _, begun = text:find(("<!-- %s: begin -->\n"):format(marker), 1, true)
+  local ended = text:find(("<!-- %s: end -->"):format(marker), 1, true)
+  assert(begun and ended and begun < ended, file .. ": no markers")
+  write(file, text:sub(1, begun) .. "\n" .. new .. "\n" .. text:sub(ended))
+end
+
+local function write_documents()
+  write_between("docs/performance.md", "bench", document())
+  local table_of_all, absent = comparison()
+  if table_of_all then
+    write_between("README.md", "compare", table_of_all)
+  else
+    io.stderr:write("README.md keeps its table, for these are not installed: ", absent, "\n")
+  end
 end
 
 -- ---- all of it -------------------------------------------------------------------
@@ -420,7 +497,8 @@ local write_all = options.write or not options.quick and #options.filters == 0
 for _, question in ipairs(questions) do
   if wanted(question.name) then
     local told = ask(question)
-    local result = { targets = target_rows(question, told), side = side_rows(question, told) }
+    local result = { targets = target_rows(question, told), side = side_rows(question, told),
+                     compare = compare_cells(question, told) }
     results[question.name], asked[question.name] = result, true
     io.stderr:write(question.name, "\n")
     for _, row in ipairs(result.targets) do io.stderr:write("  ", row, "\n") end
@@ -447,5 +525,5 @@ if not next(asked) then
   os.exit(2)
 end
 io.write(document(asked))
-if write_all then write_document() end
+if write_all then write_documents() end
 os.exit(failures == 0)

@@ -1,6 +1,6 @@
 /*
-** benchfloor.c - for Lua programs without conc: a clock, an object whose method does
-** nothing, and a list of strings
+** benchfloor.c - for Lua programs without conc: a clock, a sleep, an object whose method
+** does nothing, and a list of strings
 */
 #include <lauxlib.h>
 #include <lua.h>
@@ -11,6 +11,14 @@ static int f_now (lua_State *L) {
   clock_gettime(CLOCK_MONOTONIC, &ts);
   lua_pushnumber(L, (lua_Number)ts.tv_sec + (lua_Number)ts.tv_nsec * 1e-9);
   return 1;
+}
+
+static int f_sleep (lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  struct timespec ts = {.tv_sec = (time_t)seconds};
+  ts.tv_nsec = (long)((seconds - (double)ts.tv_sec) * 1e9);
+  nanosleep(&ts, NULL);
+  return 0;
 }
 
 static int m_empty (lua_State *L) {

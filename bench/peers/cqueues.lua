@@ -1,4 +1,4 @@
--- cqueues:  cqueues.lua spawn | queue str|big | roundtrip
+-- cqueues:  cqueues.lua spawn | queue str|big | roundtrip | memory thread
 -- Its threads have one socket pair each, and that carries bytes.
 local kit = require "kit"
 local thread = require "cqueues.thread"
@@ -6,30 +6,36 @@ local thread = require "cqueues.thread"
 local question, ask = arg[1], {}
 
 function ask.spawn()
-  local n, empty = kit.n(300), function () end
-  local began = kit.now()
-  for _ = 1, n do
-    local one, socket = thread.start(empty)
-    one:join()
+  local n = kit.n(300)
+  local function one()
+    local other, socket = thread.start(function () end)
+    other:join()
     socket:close()
   end
+  one()
+  local began = kit.now()
+  for _ = 1, n do one() end
   kit.report(kit.now() - began, n)
 end
 
 function ask.queue()
   local kind = arg[2]
-  local n = kit.n(kind == "big" and 200 or 200000)
-  local began = kit.now()
-  local one, socket = thread.start(function (out, what, count)
+  local n, mode = kit.n(kind == "big" and 200 or 200000), kind == "big" and "bn" or "tf"
+  local one, socket = thread.start(function (out, what, count, how)
     local make = require "kit".payload(what)
-    out:setmode(what == "big" and "bn" or "tf", what == "big" and "bn" or "tf")
+    out:setmode(how, how)
+    out:read(what == "big" and 1 or "*l")
     for i = 1, tonumber(count) do
       out:write(make(i))
       if what ~= "big" then out:write("\n") end
     end
     out:flush()
-  end, kind, tostring(n))
-  socket:setmode(kind == "big" and "bn" or "tf", kind == "big" and "bn" or "tf")
+  end, kind, tostring(n), mode)
+  socket:setmode(mode, mode)
+  kit.sleep(0.05)
+  local began = kit.now()
+  socket:write("\n")
+  socket:flush()
   for _ = 1, n do assert(socket:read(kind == "big" and 1 << 20 or "*l")) end
   one:join()
   kit.report(kit.now() - began, n)
@@ -49,6 +55,17 @@ function ask.roundtrip()
   end
   kit.report(kit.now() - began, n)
   one:join()
+end
+
+function ask.memory()
+  local sockets = {}
+  local keep = kit.memory(kit.n(50), function ()
+    local one, socket = thread.start(function (far) far:read("*l") end)
+    sockets[#sockets + 1] = socket
+    return one
+  end)
+  for _, socket in ipairs(sockets) do socket:close() end
+  for _, one in ipairs(keep) do one:join() end
 end
 
 ask[question]()

@@ -1,4 +1,4 @@
--- luv:  luv.lua spawn | roundtrip | pool   (its pool: UV_THREADPOOL_SIZE threads)
+-- luv:  luv.lua spawn | roundtrip | pool | memory thread
 local kit = require "kit"
 local uv = require "luv"
 
@@ -6,6 +6,7 @@ local question, ask = arg[1], {}
 
 function ask.spawn()
   local n, empty = kit.n(500), function () end
+  uv.new_thread(empty):join()
   local began = kit.now()
   for _ = 1, n do uv.new_thread(empty):join() end
   kit.report(kit.now() - began, n)
@@ -43,12 +44,20 @@ end
 
 function ask.pool()
   local n, sum = kit.n(100000), 0
+  uv.os_setenv("UV_THREADPOOL_SIZE", "2")
   local work = uv.new_work(function (x) return x end, function (x) sum = sum + x end)
   local began = kit.now()
   for i = 1, n do work:queue(i) end
   uv.run()
   kit.report(kit.now() - began, n)
   assert(sum == n * (n + 1) // 2)
+end
+
+function ask.memory()
+  local keep = kit.memory(kit.n(50), function ()
+    return uv.new_thread(function () require "luv".sleep(2000) end)
+  end)
+  for _, one in ipairs(keep) do one:join() end
 end
 
 ask[question]()

@@ -1,4 +1,5 @@
-# queue_.py queue|mp|pipe int|str|table|big PRODUCERS CONSUMERS [BATCH [BOUND]]
+# queue_.py queue|simple|mp|pipe int|str|table|big PRODUCERS CONSUMERS [BATCH [BOUND]]
+# (simple: queue.SimpleQueue, which is written in C and cannot be bounded)
 import multiprocessing, queue, sys, threading
 from kit import *
 
@@ -11,7 +12,7 @@ if by == "pipe":
     receiver, sender = context.Pipe(False)
     put, get = sender.send, receiver.recv
 else:
-    q = queue.Queue(bound) if by == "queue" else context.Queue(bound)
+    q = {"queue": queue.Queue, "simple": lambda _: queue.SimpleQueue(), "mp": context.Queue}[by](bound)
     put, get = q.put, q.get
 
 def produce():
@@ -24,7 +25,7 @@ def produce():
 def consume():
     for _ in range(0, count // consumers, batch): get()
 
-start = threading.Thread if by == "queue" else context.Process
+start = threading.Thread if by in ("queue", "simple") else context.Process
 them = [start(target=produce) for _ in range(producers)] + [start(target=consume) for _ in range(consumers)]
 began = now()
 for one in them: one.start()

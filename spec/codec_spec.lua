@@ -570,42 +570,6 @@ describe("conc.decode", function ()
     assert.matches("did you mean 'trusted'", refusal(conc.decode, "", { trust = true }))
     assert.matches("does not begin as what conc.encode gives", refusal(conc.decode, "hello"))
   end)
-
-  it("reads the small corpus of the fuzzer", function ()
-    local list = assert(io.popen("ls spec/fuzz/decode"))
-    local n = 0
-    for name in list:lines() do
-      local file = assert(io.open("spec/fuzz/decode/" .. name, "rb"))
-      local ok, message = pcall(conc.decode, file:read("a"))
-      file:close()
-      if not ok then assert.matches("malformed message at byte", message) end
-      n = n + 1
-    end
-    list:close()
-    assert.is_true(n > 20)
-  end)
-end)
-
-describe("random graphs", function ()
-  local function try(send, size, functions, times)
-    for _ = 1, times do
-      local g = graph.random(size, functions)
-      assert.is_nil(graph.difference(g, send(g)))
-    end
-  end
-  each_road(function (send)
-    it("arrive equal, identity included", function ()
-      try(send, 10, true, 20)
-      try(send, 300, true, 3)
-      try(send, 3000, false, 2)
-    end)
-  end)
-  it("of data arrive equal by data alone", function ()
-    for _ = 1, 100 do
-      local g = graph.random(math.random(50), false)
-      assert.is_nil(graph.difference(g, conc.decode(conc.encode(g))))
-    end
-  end)
 end)
 
 describe("lack of memory", function ()

@@ -8,7 +8,10 @@ local function bits(x) return string.pack("n", x) end
 function graph.difference(a, b)
   local ab, ba = {}, {}                 -- object -> its counterpart
   local work = { { a, b, "value" } }
-  local function push(x, y, where) work[#work + 1] = { x, y, where } end
+  local function push(x, y, where)
+    if #where > 200 then where = "..." .. where:sub(-150) end
+    work[#work + 1] = { x, y, where }
+  end
 
   -- Upvalues: the same variable in the one is the same variable in the other.
   local upvalues, counterparts = {}, {}
@@ -89,7 +92,12 @@ local numbers = {
   string.unpack("n", string.pack("j", 0xfff0000000000001 | 0)),
 }
 
+-- Every byte once.
+graph.bytes = ""
+for i = 0, 255 do graph.bytes = graph.bytes .. string.char(i) end
+
 local function random_string()
+  if math.random(20) == 1 then return graph.bytes end
   local n = ({ 0, 1, 5, 31, 32, 40, 41, 255, 256, 300 })[math.random(10)]
   local bytes = {}
   for i = 1, n do bytes[i] = string.char(math.random(0, 255)) end
@@ -107,9 +115,28 @@ local function recursive(t)
   return f
 end
 
+-- A chain of 'depth' objects that ends in 'v', each in the one before as an element, a
+-- field, a key; with functions also as a metatable or an upvalue.
+local function chain(depth, functions, v)
+  for i = 1, depth do
+    local how = math.random(functions and 6 or 4)
+    if how == 1 then v = { v }
+    elseif how == 2 then v = { x = v, i }
+    elseif how == 3 then v = { i, v, i + 0.5, nil, i }
+    elseif how == 4 or type(v) ~= "table" then v = { [{ key = i, inner = v }] = i }
+    elseif how == 5 then v = debug.setmetatable({ i }, v)
+    else
+      local inner = v
+      function v() return inner end
+    end
+  end
+  return v
+end
+
 -- A graph of about 'size' objects, with sharing and cycles everywhere.
 -- 'functions': also functions, metatables and parts of the standard library.
-function graph.random(size, functions)
+-- 'depth': and so many inside each other.
+function graph.random(size, functions, depth)
   local objects, key = {}, 0
   local function any()
     local r = math.random(functions and 14 or 11)
@@ -162,7 +189,16 @@ function graph.random(size, functions)
     end
   end
   -- so that everything is reached
-  return setmetatable({ all = objects, any = any() }, nil)
+  return { all = objects, any = any(), deep = depth and chain(depth, functions, any()) }
 end
+
+-- The graph of that seed, the same in every state.
+function graph.make(seed, size, functions, depth)
+  math.randomseed(seed)
+  return graph.random(size, functions, depth)
+end
+
+-- Is v that graph? Returns nil, or where it differs.
+function graph.check(v, ...) return graph.difference(graph.make(...), v) end
 
 return graph

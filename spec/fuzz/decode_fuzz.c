@@ -20,8 +20,9 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
    that doubles, and a frame. */
 #define PER_BYTE  400
 #define BASE      ((size_t)1 << 16)
+#define GARBAGE   ((size_t)1 << 17)   /* of inputs before, at most */
 
-static size_t in_use, at_most;
+static size_t in_use, at_most, settled;
 
 static void *measured_alloc (void *ud, void *p, size_t osize, size_t nsize) {
   (void)ud;
@@ -63,7 +64,10 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
     luaL_addlstring(&b, head, sizeof head - 1);
   luaL_addlstring(&b, (const char *)data, size);
   luaL_pushresult(&b);
-  lua_gc(L, LUA_GCCOLLECT);
+  if (in_use > settled + GARBAGE) {  /* a full collection costs as much as 100 inputs */
+    lua_gc(L, LUA_GCCOLLECT);
+    settled = in_use;
+  }
   lua_pushvalue(L, 1);
   lua_insert(L, 2);
   at_most = in_use + BASE + size * PER_BYTE;

@@ -117,3 +117,104 @@ helper.each_pool(function (open)
     end
   end)
 end)
+
+describe("a process pool whose workers are killed at any instant", function ()
+  -- A worker that had taken a task off the queue and was killed before it began it
+  -- cost that task, whatever 'retries' said; one killed between a task's end and its
+  -- count was missing in the statistics.
+  it("loses no task that may be tried again, and counts each", function ()
+    local pool <close> = conc.process_pool { workers = 3, retries = 1000, name = "prey" }
+    local stop = conc.event()
+    local killer <close> = conc.thread(function ()
+      while not stop:wait(0.005) do
+        local prey = {}
+        for _, who in ipairs(conc.list_alive()) do
+          if who:name():find("prey/worker", 1, true) then prey[#prey + 1] = who end
+        end
+        if #prey > 0 then prey[math.random(#prey)]:kill() end
+      end
+    end)
+    local n, limit = 0, conc.now() + helper.pace(1.5)
+    while conc.now() < limit do
+      local futures = {}
+      for i = 1, 200 do futures[i] = pool:submit(function (x) return x end, i) end
+      for i = 1, 200 do assert.are.equal(i, futures[i]:result(soon)) end
+      n = n + 200
+    end
+    stop:set()
+    local stats = pool:stats()
+    assert.are.same({ n, n, 0, 0 }, { stats.submitted, stats.done, stats.failed, stats.running })
+  end)
+end)
+
+helper.each_pool(function (open, kind)
+  it("counts late and cancelled tasks as failed at once", function ()
+    local pool <close> = open(1)
+    local started = conc.event()
+    local busy = pool:submit(function () started:set() conc.sleep(600) end)
+    local queued = pool:submit(function () return 1 end)
+    assert.is_true(started:wait(soon))
+    assert.is_true(queued:cancel())
+    assert.are.equal(1, pool:stats().failed)
+    busy:cancel()
+    busy:join(soon)
+    assert.are.equal(2, helper.eventually(function ()
+      local failed = pool:stats().failed
+      return failed == 2 and failed
+    end))
+    local _, errors = pool:map(function (x) if x == 2 then conc.sleep(600) end return x end,
+                               { 1, 2, 3 }, { timeout = 0.1, errors = "collect", chunk = 1 })
+    assert.are.same({ [2] = "timeout" }, errors)
+    local stats = pool:stats()
+    assert.are.same({ 5, 2, 3, 0 }, { stats.submitted, stats.done, stats.failed, stats.running },
+                    kind)
+  end)
+
+  it("tells who waits of a queued future that another cancels, at once and in order", function ()
+    local pool <close> = open(1)
+    local go, started = conc.event(), conc.event()
+    local first = pool:submit(function () started:set() go:wait() return "first" end)
+    local second = pool:submit(function () return "second" end)
+    local third = pool:submit(function () return "third" end)
+    assert.is_true(started:wait(soon))
+    local other <close> = conc.thread(function ()
+      conc.sleep(0.03)
+      third:cancel()
+      conc.sleep(0.03)
+      go:set()
+    end)
+    local seen = {}
+    for f in conc.as_completed({ first, second, third }, soon) do
+      seen[#seen + 1] = f == first and 1 or f == second and 2 or 3
+    end
+    assert.are.same({ 3, 1, 2 }, seen)
+  end)
+
+  it("takes the same for each future of as_completed, be there few or many", function ()
+    local n = helper.sanitizer and 2000 or 50000
+    local pool <close> = open(2)
+    local futures = {}
+    for i = 1, n do futures[i] = pool:submit(function (x) return x end, i) end
+    -- each is looked at once or so: with all looked at for each this takes minutes
+    local count, limit = 0, conc.now() + soon
+    for f in conc.as_completed(futures) do
+      assert.is_true(f:done())
+      count = count + 1
+      if count % 100 == 0 then conc.sleep(0) end
+    end
+    assert.are.equal(n, count)
+    assert.is_true(conc.now() < limit)
+  end)
+
+  it("gives each future once when a worker of the pool goes through those of it", function ()
+    local pool <close> = open(2)
+    local sum = pool:submit(function ()
+      local list, total = {}, 0
+      for i = 1, 300 do list[i] = pool:submit(function (x) return x end, i) end
+      list[301] = list[1]
+      for f in conc.as_completed(list) do total = total + f:result() end
+      return total
+    end)
+    assert.are.equal(300 * 301 // 2, sum:result(soon))
+  end)
+end)

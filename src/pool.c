@@ -142,6 +142,8 @@ static uint32_t items_of (struct task *t) {
 static void count_end (struct crew *c, struct task *t) {
   if (task_flag(t, TASK_COUNTED))
     return;
+  c->log[c->ends % POOL_LOG] = &t->head;
+  c->ends++;
   uint32_t n = items_of(t), bad = load_relaxed(&t->nfailed);
   if (t->nitems == 0)
     bad = task_state(t) != TASK_DONE;
@@ -310,8 +312,9 @@ void pool_close (struct crew *c, bool cancel) {
     for (struct block *b = load_relaxed(&c->first); b != NULL;
          b = load_relaxed(&task_of(b)->next)) {
       task_flag(task_of(b), TASK_STOPPED);
-      if (task_state(task_of(b)) == TASK_PENDING)
-        task_finish(task_of(b), TASK_CANCELLED, NULL);
+      if (task_state(task_of(b)) == TASK_PENDING
+          && task_finish(task_of(b), TASK_CANCELLED, NULL))
+        count_end(c, task_of(b));
     }
   gate_wake_all(&c->work);
   gate_wake_all(&c->room);
@@ -329,7 +332,8 @@ void pool_terminate (struct crew *c) {
       struct block *b = load_relaxed(&c->workers[i].runs[0]);
       if (b != NULL) {
         task_flag(task_of(b), TASK_STOPPED);
-        task_finish(task_of(b), TASK_CANCELLED, NULL);
+        if (task_finish(task_of(b), TASK_CANCELLED, NULL))
+          count_end(c, task_of(b));
       }
     }
   }
@@ -351,11 +355,12 @@ void pool_fail (struct crew *c, enum pool_break how, struct block *why) {
     store_release(&c->broken, (uint32_t)how);
   for (struct block *b = load_relaxed(&c->first); b != NULL;
        b = load_relaxed(&task_of(b)->next))
-    task_finish(task_of(b), TASK_FAILED, NULL);
+    if (task_finish(task_of(b), TASK_FAILED, NULL))
+      count_end(c, task_of(b));
   for (uint32_t i = 0; i < c->places; i++) {
     struct block *b = load_relaxed(&c->workers[i].runs[0]);
-    if (b != NULL)
-      task_finish(task_of(b), TASK_FAILED, NULL);
+    if (b != NULL && task_finish(task_of(b), TASK_FAILED, NULL))
+      count_end(c, task_of(b));
   }
   guard_unlock(&c->guard);
   if (why != NULL && !first)
@@ -435,16 +440,57 @@ static int plain_wait_any (struct crew *c, struct block *const *tasks, size_t n,
   return *which < n ? CONC_OK : rc;
 }
 
+bool pool_run_pending (struct crew *c, struct block *const *tasks, size_t n, size_t *at) {
+  for (; my_crew == c && *at < n; ++*at)
+    if (may_run_here(task_of(tasks[*at])) && run_here(c, task_of(tasks[*at])))
+      return true;
+  return false;
+}
+
+size_t pool_ends (struct crew *c, uint64_t *seen, struct block **ended, size_t max,
+                  bool *missed) {
+  size_t n = 0;
+  guard_lock(&c->guard);
+  *missed = max == 0 || c->ends - *seen > POOL_LOG;
+  if (*missed)
+    *seen = c->ends;
+  while (*seen < c->ends && n < max)
+    ended[n++] = c->log[(*seen)++ % POOL_LOG];
+  guard_unlock(&c->guard);
+  return n;
+}
+
+int pool_wait_ends (struct crew *c, uint64_t seen, deadline until) {
+  struct wait w;
+  int rc = CONC_OK;
+  bool look = false;
+  wait_init(&w, &c->news, &c->guard, until, &c->head, "wait");
+  worker_blocks(true);
+  guard_lock(&c->guard);
+  while (c->ends == seen && rc == CONC_OK && !look) {
+    rc = wait_sleep(&w);
+    look = w.look > LOOK_MIN;
+  }
+  if (c->ends != seen)
+    rc = CONC_OK;
+  wait_end(&w);
+  guard_unlock(&c->guard);
+  worker_blocks(false);
+  if (look)
+    pool_look(c);
+  return rc;
+}
+
 int pool_wait_any (struct crew *c, struct block *const *tasks, size_t n,
                    deadline until, size_t *which) {
   *which = n;
   if (scan_ended(tasks, n, which))
     return CONC_OK;
-  for (size_t i = 0; i < n && my_crew == c && until == DEADLINE_NEVER; i++)
-    if (may_run_here(task_of(tasks[i])) && run_here(c, task_of(tasks[i]))) {
-      *which = i;
-      return CONC_OK;
-    }
+  size_t at = 0;
+  if (until == DEADLINE_NEVER && pool_run_pending(c, tasks, n, &at)) {
+    *which = at;
+    return CONC_OK;
+  }
   worker_blocks(true);
   int rc = plain_wait_any(c, tasks, n, until, which);
   worker_blocks(false);
@@ -605,6 +651,24 @@ static int pool_help (struct task *t, deadline until) {
 
 static void (*lost_before) (struct task *t);
 
+static void (*unbegun_before) (struct task *t);
+
+/* One that was queued is cancelled: who waits for any to end is told. */
+static void pool_unbegun (struct task *t) {
+  struct block *b = load_relaxed(&t->pool);
+  if (b == NULL) {
+    if (unbegun_before != NULL)
+      unbegun_before(t);
+    return;
+  }
+  struct crew *c = crew_of(b);
+  guard_lock(&c->guard);
+  count_end(c, t);
+  if (!gate_empty(&c->news))
+    gate_wake_all(&c->news);
+  guard_unlock(&c->guard);
+}
+
 static void pool_lost (struct task *t) {
   struct block *b = load_relaxed(&t->pool);
   if (b != NULL)
@@ -722,7 +786,8 @@ static deadline stop_late (struct crew *c, const struct spawner *s) {
       struct block *b = load_relaxed(&w->runs[k]);
       if (b != NULL) {
         task_flag(task_of(b), TASK_LATE);
-        task_finish(task_of(b), TASK_FAILED, NULL);
+        if (task_finish(task_of(b), TASK_FAILED, NULL))
+          count_end(c, task_of(b));
       }
     }
     store_release(&w->life, WORKER_LEAVING);
@@ -734,28 +799,51 @@ static deadline stop_late (struct crew *c, const struct spawner *s) {
   return next;
 }
 
-/* A task whose worker died: again, or failed with the story of that death. */
-static void settle_run (struct crew *c, struct block *_Atomic *place, pid_t pid,
-                        int status) {
+/* Its worker died before it began: it is none the worse for that. */
+static void put_back (struct crew *c, struct task *t) {
+  if (load_relaxed(&t->self) != NULL)
+    return;                        /* it never left the queue */
+  if (load_relaxed(&c->phase) < POOL_STOPPING) {
+    push_front(c, t);
+    block_ref(&t->self, &t->head);
+  }
+  else if (task_finish(t, TASK_CANCELLED, NULL))
+    count_end(c, t);
+}
+
+/* Its worker died running it: again, or failed with the story of that death. */
+static void run_died (struct crew *c, struct task *t, pid_t pid, int status) {
+  store_relaxed(&t->pid, (int32_t)pid);
+  store_relaxed(&t->exitcode, WIFSIGNALED(status) ? -WTERMSIG(status)
+                                                  : WEXITSTATUS(status));
+  if (t->nitems == 0 && t->tries < c->config.retries
+      && load_relaxed(&c->phase) < POOL_STOPPING
+      && !(load_relaxed(&t->flags) & TASK_STOPPED) && task_again(t)) {
+    push_front(c, t);
+    block_ref(&t->self, &t->head);
+    return;
+  }
+  task_flag(t, TASK_DIED);
+  if (task_finish(t, load_relaxed(&t->flags) & TASK_STOPPED ? TASK_CANCELLED
+                                                            : TASK_FAILED, NULL))
+    count_end(c, t);
+}
+
+/* What the worker of 'key', which died, had in 'place'. One that another runs,
+   who was faster, goes on there. */
+static void settle_run (struct crew *c, struct block *_Atomic *place, thread_key key,
+                        pid_t pid, int status) {
   struct block *b = load_relaxed(place);
   if (b == NULL)
     return;
   struct task *t = task_of(b);
-  store_relaxed(&t->pid, (int32_t)pid);
-  store_relaxed(&t->exitcode, WIFSIGNALED(status) ? -WTERMSIG(status)
-                                                  : WEXITSTATUS(status));
-  if (!task_has_ended(task_state(t)) && t->nitems == 0
-      && t->tries < c->config.retries && load_relaxed(&c->phase) < POOL_STOPPING
-      && !(load_relaxed(&t->flags) & TASK_STOPPED) && task_again(t)) {
-    push_front(c, t);
-    block_ref(&t->self, b);
-  }
-  else {
-    task_flag(t, TASK_DIED);
-    if (task_finish(t, load_relaxed(&t->flags) & TASK_STOPPED ? TASK_CANCELLED
-                                                              : TASK_FAILED, NULL))
-      count_end(c, t);
-  }
+  uint32_t state = task_state(t);
+  if (state == TASK_PENDING)
+    put_back(c, t);
+  else if (task_has_ended(state))
+    count_end(c, t);
+  else if (load_relaxed(&t->runner) == key || record_ended(load_relaxed(&t->runner)))
+    run_died(c, t, pid, status);
   block_unref(place);
 }
 
@@ -771,7 +859,7 @@ void manager_lost (struct crew *c, uint32_t i, int status) {
   bool counted = working(w);
   bool early = load_relaxed(&w->life) == WORKER_STARTING;
   for (int k = POOL_DEPTH + 1; k >= 0; k--)
-    settle_run(c, &w->runs[k], load_relaxed(&w->pid), status);
+    settle_run(c, &w->runs[k], load_relaxed(&w->key), load_relaxed(&w->pid), status);
   if (counted) {
     c->live--;
     if (load_relaxed(&w->blocked)) c->blocked--;
@@ -907,7 +995,7 @@ struct block *crew_new (bool process, const struct pool_config *config,
                                                          : config->size + 64;
   if (places > POOL_PLACES_MAX) places = POOL_PLACES_MAX;
   size_t size = sizeof(struct crew) + places * sizeof(struct pool_worker);
-  struct block *b = arena_alloc(size);
+  struct block *b = arena_alloc(size + POOL_LOG * sizeof(struct block *));
   if (b == NULL)
     return NULL;
   struct crew *c = crew_of(b);
@@ -916,6 +1004,7 @@ struct block *crew_new (bool process, const struct pool_config *config,
   c->config = *config;
   c->process = process;
   c->places = places;
+  c->log = (struct block **)(void *)((char *)c + size);
   c->home = process_mine()->index;
   c->home_generation = load_relaxed(&process_mine()->generation);
   block_ready(b, KIND_CREW);
@@ -1050,6 +1139,8 @@ void pool_open (void) {
   pthread_atfork(made_before_fork, made_in_parent, made_in_child);
   lost_before = task_lost;
   task_lost = pool_lost;
+  unbegun_before = task_unbegun;
+  task_unbegun = pool_unbegun;
   task_help = pool_help;
   task_story = pool_story;
 }

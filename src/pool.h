@@ -43,6 +43,7 @@
    costs a few of the 200 C calls that Lua allows. */
 #define POOL_DEPTH         24
 #define POOL_PLACES_MAX    4096     /* workers, and those in stead of blocked ones */
+#define POOL_LOG           4096     /* of the tasks that ended, the last so many are told */
 
 enum pool_phase { POOL_OPEN = 0, POOL_CLOSING, POOL_STOPPING, POOL_ENDED };
 enum worker_life { WORKER_NONE = 0, WORKER_STARTING, WORKER_LIVE, WORKER_LEAVING,
@@ -106,6 +107,9 @@ struct crew {
   _Atomic uint32_t broken;         /* enum pool_break: it ended by pool_fail */
   int status;                      /* of the worker that died of its initializer */
   uint64_t submitted, done, failed; /* items */
+  uint64_t ends;                   /* hint: tasks that ended, n-th in log[n % POOL_LOG];
+                                      killed between the two, one is not told of */
+  struct block **log;              /* constant after init; not counted, to compare with */
   _Atomic uint64_t restarted;
   uint32_t places;                 /* constant after init */
   struct pool_worker workers[];
@@ -136,6 +140,18 @@ int pool_submit (struct crew *c, struct task *t, deadline until);
 /* Waits until one of the n tasks has ended: its index in '*which'. */
 int pool_wait_any (struct crew *c, struct block *const *tasks, size_t n,
                    deadline until, size_t *which);
+/* In a worker of c: runs the first of tasks[*at ...] that is pending. False: none is. */
+bool pool_run_pending (struct crew *c, struct block *const *tasks, size_t n, size_t *at);
+/*
+** Which tasks have ended since '*seen', at most 'max' of them: how many. Their
+** blocks may be gone: they are there to be compared with. '*missed': there were more
+** than the log holds (or 'max' is 0), so all that matter are to be looked at.
+*/
+size_t pool_ends (struct crew *c, uint64_t *seen, struct block **ended, size_t max,
+                  bool *missed);
+/* Until a task has ended that pool_ends did not tell of; CONC_OK also now and then
+   where none has. */
+int pool_wait_ends (struct crew *c, uint64_t seen, deadline until);
 /* No more submits; 'cancel': what is queued is cancelled. */
 void pool_close (struct crew *c, bool cancel);
 /* Pending and running tasks are cancelled, workers stopped. Does not wait. */

@@ -19,70 +19,33 @@ local function check_timeout(call, n, timeout)
   end
 end
 
--- The list without its repetitions.
-local function distinct(futures)
-  local list, seen = {}, {}
-  for i = 1, #futures do
-    local f = futures[i]
-    if f == nil or not seen[f] then
-      if f ~= nil then seen[f] = true end
-      list[#list + 1] = f
-    end
-  end
-  return list
-end
-
--- Takes the positions out of the list; the rest keeps its order.
-local function without(list, positions)
-  local gone, rest = {}, {}
-  for _, i in ipairs(positions) do gone[i] = true end
-  for i, f in ipairs(list) do
-    if not gone[i] then rest[#rest + 1] = f end
-  end
-  return rest
-end
-
 -- conc.as_completed(futures [, timeout]) -> iterator over them in the order in
 -- which they end
 function wait.as_completed(futures, timeout)
   if type(futures) ~= "table" then check.argument("as_completed", 1, "table", futures, 1) end
   check_timeout("as_completed", 2, timeout)
-  core._ended(futures, 0)  -- refuses what is no future
-  local pending, deadline = distinct(futures), deadline_of(timeout)
-  local ready, at = {}, 0
+  local completion, list = core._completion(futures)  -- refuses what is no future
+  local deadline = deadline_of(timeout)
   return function ()
-    at = at + 1
-    if not ready[at] then
-      local positions = core._ended(pending, time_left(deadline))
-      ready, at = {}, 1
-      for n, i in ipairs(positions) do ready[n] = pending[i] end
-      pending = without(pending, positions)
-    end
-    return ready[at]
+    return list[core._next(completion, time_left(deadline))]
   end
 end
 
-local function has_error(list, positions)
-  for _, i in ipairs(positions) do
-    local state = list[i]:state()
-    if state == "failed" or state == "cancelled" then return true end
-  end
+local function is_error(future)
+  local state = future:state()
+  return state == "failed" or state == "cancelled"
 end
 
--- Waits until the condition holds for those that have ended.
-local function await(list, enough, deadline)
-  local pending, ended = list, 0
-  while #pending > 0 do
-    local positions = core._ended(pending, time_left(deadline))
-    ended = ended + #positions
-    if #positions == 0 or enough(pending, positions, ended) then return end
-    pending = without(pending, positions)
-  end
+-- Until one has ended that is enough, or all, or the time is over.
+local function await(completion, list, enough, deadline)
+  repeat
+    local i = core._next(completion, time_left(deadline))
+  until not i or enough(list[i])
 end
 
 local conditions = {
   first = function () return true end,
-  error = has_error,
+  error = is_error,
 }
 
 -- One after the other: a worker of a pool runs those of its own pool meanwhile.
@@ -103,18 +66,16 @@ function wait.wait(futures, options)
     timeout = {"timeout"},
     return_when = {{"all", "first", "error"}, "all"},
   }, 1)
-  core._ended(futures, 0)
-  local list, deadline = distinct(futures), deadline_of(options.timeout)
+  local completion, list = core._completion(futures)
+  local deadline = deadline_of(options.timeout)
   if options.return_when == "all" then
     await_all(list, deadline)
   else
-    await(list, conditions[options.return_when], deadline)
+    await(completion, list, conditions[options.return_when], deadline)
   end
   local ended, rest = {}, {}
-  local done = {}
-  for _, i in ipairs(core._ended(list, 0)) do done[i] = true end
-  for i, f in ipairs(list) do
-    local into = done[i] and ended or rest
+  for _, f in ipairs(list) do
+    local into = f:done() and ended or rest
     into[#into + 1] = f
   end
   return ended, rest

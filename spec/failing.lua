@@ -140,6 +140,14 @@ for _, kind in ipairs(helper.kinds) do
     same(1, (t:result(soon)).a)
   end)
 
+  op(kind .. " that starts others", function ()
+    local t = start(function (x)
+      local inner = require "conc".thread(function (y) return y end, x)
+      return (inner:result(20))
+    end, big)
+    same(big, (t:result(soon)))
+  end)
+
   op(kind .. " pool: submit", function ()
     local pool <close> = open { workers = 1, initializer = function () ready = 7 end }
     local f = pool:submit(function (x) return x, ready end, big)
@@ -176,6 +184,16 @@ for _, kind in ipairs(helper.kinds) do
     pool:shutdown()
   end)
 end
+
+op("many threads at once", function ()
+  local go, all = conc.event(), {}
+  local ok, e = pcall(function ()
+    for i = 1, 20 do all[i] = conc.thread(function () go:wait() return i end) end
+  end)
+  go:set()
+  for i, t in ipairs(all) do same(i, (t:result(soon))) end
+  assert(ok, e)
+end)
 
 op("conc.timer", function ()
   local t = conc.timer(0, function (x) return x end, big)

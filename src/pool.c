@@ -370,11 +370,11 @@ void pool_fail (struct crew *c, enum pool_break how, struct block *why) {
 
 static bool manager_died (struct crew *c) {
   thread_key manager = load_acquire(&c->manager);
-  uint32_t generation = load_acquire(&c->manager_generation);
+  uint32_t begun = load_acquire(&c->manager_process);
   if (manager != 0)
     return record_look(manager);
-  return c->process && generation != 0  /* a template that has not begun yet */
-      && process_look(process_at(load_relaxed(&c->manager_process)), generation);
+  return c->process && begun != 0  /* a template that has not begun yet */
+      && process_look(process_at(begun - 1), load_relaxed(&c->manager_generation));
 }
 
 /* The manager died with its process: nobody will end the pool but us. */

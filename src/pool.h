@@ -84,8 +84,8 @@ struct crew {
   uint32_t group;                  /* main state; constant after init */
   struct block *_Atomic setting;   /* message for new states, owned; likewise; NULL */
   _Atomic thread_key manager;      /* 0: not yet */
-  _Atomic uint32_t manager_process;       /* its record's index, and generation */
-  _Atomic uint32_t manager_generation;
+  _Atomic uint32_t manager_process;       /* its record's index + 1; 0: not yet */
+  _Atomic uint32_t manager_generation;    /* and generation */
 
   cache_aligned struct guard guard;
   _Atomic uint32_t phase;

@@ -526,8 +526,8 @@ static int start_template (struct crew *c) {
       break;
     case FORK_PARENT: {  /* its record's life, as that of the manager to be */
       struct process_record *p = process_at(task_of(b)->process);
-      store_relaxed(&c->manager_process, p->index);
-      store_release(&c->manager_generation, task_of(b)->process_generation);
+      store_relaxed(&c->manager_generation, task_of(b)->process_generation);
+      store_release(&c->manager_process, p->index + 1);
       break;
     }
   }

@@ -289,8 +289,8 @@ bench docs:
 	@$(AGAIN) $@-run
 
 .PHONY: bench-run docs-run
-bench-run: all
-	@$(TREE) $(LUA) bench/run.lua $(BENCH)
+bench-run: all  # in the paths of who runs it, where the other libraries are
+	@env LUA='$(LUA)' CONC_BUILD='$(out)' CC='$(CC)' $(LUA) bench/run.lua $(BENCH)
 docs-run: all
 	@$(TREE) $(LUA) docs/build.lua
 

@@ -5,6 +5,7 @@
 #include "sys.h"
 #include "trace.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ void (*gate_describe) (struct block *b, char *to, size_t size);
 struct links { struct block head; struct guard guard; };
 static struct links *links;
 
-static __thread struct gate_hooks hooks;
+static __thread struct gate_hooks hooks thread_near;
 static __thread char story[1024];
 
 /* {=== lines ===} */
@@ -46,10 +47,11 @@ static void join_back (struct gate *g, struct wait_node *n) {
   store_relaxed(&g->tail, n);
 }
 
-static void node_note (struct gate *g, struct guard *guard, struct wait_node *n) {
+static void node_note (struct gate *g, struct guard *guard, struct wait_node *n,
+                       nanos since) {
   n->key = self()->key;
   n->guard = guard;
-  n->since = sys_now();
+  n->since = since;
   store_relaxed(&n->state, NODE_WAITING);
   kill_order();
   store_release(&n->gate, g);
@@ -57,7 +59,7 @@ static void node_note (struct gate *g, struct guard *guard, struct wait_node *n)
 }
 
 void gate_join (struct gate *g, struct guard *guard, struct wait_node *n) {
-  node_note(g, guard, n);
+  node_note(g, guard, n, sys_now());
   join_back(g, n);
 }
 
@@ -116,13 +118,21 @@ void gate_repair (struct gate *g) {
 
 /* {=== ringing ===} */
 
+static void wake_word (struct thread_record *t, uint32_t word) {
+  if (word & WORD_NEAR)
+    sys_futex_wake_near(&t->word, 1);
+  else
+    sys_futex_wake(&t->word, 1);
+}
+
 /* The key may name a life that has ended: then the ring is a spurious one. */
 void gate_ring (thread_key key) {
   if (key == 0)
     return;
   struct thread_record *t = record_at(KEY_INDEX(key));
-  if (swap_acqrel(&t->word, WORD_RUNG) == WORD_ASLEEP)
-    sys_futex_wake(&t->word, 1);
+  uint32_t old = swap_acqrel(&t->word, WORD_RUNG);
+  if (old & WORD_ASLEEP)
+    wake_word(t, old);
 }
 
 void gate_wake_all (struct gate *g) {
@@ -176,7 +186,7 @@ void gate_get_hooks (struct gate_hooks *h) {
 */
 #define SPIN_MOST   600
 #define SPIN_LEAST  20
-static __thread int spin_limit = 100;
+static __thread int spin_limit thread_near = 100;
 
 static bool spin (struct thread_record *me) {
   if (sys_cpu_shared() < 2)
@@ -231,6 +241,91 @@ static void bury_found (void) {
   }
 }
 
+/* {=== the lookout ===} */
+
+/* Has those of this process look that sleep in one of the ways of 'how'. */
+static bool make_look (uint32_t how) {
+  uint32_t mine = process_mine()->index + 1;
+  bool some = false;
+  for (int i = 0; i < thread_count(); i++) {
+    struct thread_record *t = record_at((uint32_t)i);
+    uint32_t word = load_full(&t->word);
+    if ((word & how) && load_relaxed(&t->owner) == mine) {
+      some = true;
+      if (cas_acqrel(&t->word, &word, WORD_LOOK))
+        wake_word(t, word);
+    }
+  }
+  return some;
+}
+
+/* Of this process. RESTS -> LOOKS by who dozes off, the other way by himself. */
+enum lookout { LOOKOUT_NONE = 0, LOOKOUT_RESTS, LOOKOUT_LOOKS };
+static _Atomic uint32_t lookout;
+static void (*call_lookout) (void);
+
+void gate_lookout (void (*call) (void)) {
+  if (call != NULL)
+    call_lookout = call;
+  store_full(&lookout, call != NULL ? LOOKOUT_LOOKS : LOOKOUT_NONE);
+}
+
+bool gate_look_out (void) {
+  store_full(&lookout, LOOKOUT_RESTS);
+  if (!make_look(WORD_DOZES))
+    return load_relaxed(&lookout) == LOOKOUT_LOOKS;
+  store_full(&lookout, LOOKOUT_LOOKS);
+  return true;
+}
+
+/* The caller's word says that it dozes. */
+static void look_to_lookout (void) {
+  uint32_t rests = LOOKOUT_RESTS;
+  if (load_full(&lookout) == LOOKOUT_RESTS
+      && cas_full(&lookout, &rests, LOOKOUT_LOOKS))
+    call_lookout();
+}
+
+/* Constant from the first fork on, and in children. */
+static _Atomic bool not_alone;
+
+static void before_fork (void) {
+  if (!load_relaxed(&not_alone)) {
+    store_full(&not_alone, true);
+    make_look(WORD_NEAR);
+  }
+}
+
+/* {=== the nap ===} */
+
+/* It has slept long: it is time to look whether all are well. */
+static void slept_long (struct thread_record *me, nanos *look) {
+  if (*look == LOOK_MIN)  /* not before: most waits are short */
+    note_line(me);
+  if (*look < LOOK_MAX)
+    *look = *look * 2 < LOOK_MAX ? *look * 2 : LOOK_MAX;
+  bury_found();
+}
+
+/* Until it is rung; false: until it is time to look. */
+static bool sleep_until_rung (struct thread_record *me, uint32_t how, deadline until) {
+  uint32_t word = WORD_AWAKE;
+  int rc;
+  if (!load_relaxed(&not_alone))
+    how |= WORD_NEAR;
+  if (!cas_full(&me->word, &word, how))
+    return true;  /* asked before it slept, not rung: the word was not ASLEEP yet */
+  if (how & WORD_DOZES)
+    look_to_lookout();
+  if (!(how & WORD_NEAR))
+    rc = sys_futex_wait(&me->word, how, until);
+  else if (!load_full(&not_alone))
+    rc = sys_futex_wait_near(&me->word, how, until);
+  else
+    return true;
+  return rc != CONC_TIMEOUT && load_relaxed(&me->word) != WORD_LOOK;
+}
+
 /*
 ** Sleeps until rung, or until it is time to look: CONC_OK either way. The word
 ** is left AWAKE, so a ring that comes later is not lost. Without guards.
@@ -240,25 +335,19 @@ int nap (nanos *look, deadline until, bool noninterruptible) {
   int rc = noninterruptible ? CONC_OK : gate_pending();
   if (rc != CONC_OK)
     return rc;
-  nanos now = *look == 0 ? load_relaxed(&me->wait_since) : sys_now();
+  bool first = *look == 0;
+  nanos now = first ? load_relaxed(&me->wait_since) : sys_now();
   if (until != DEADLINE_NEVER && now >= until)
     return CONC_TIMEOUT;
   if (!spin(me)) {
-    uint32_t awake = WORD_AWAKE;
-    if (*look == 0)
+    bool doze = first && until == DEADLINE_NEVER
+             && load_relaxed(&lookout) != LOOKOUT_NONE;
+    if (first)
       *look = LOOK_MIN;
-    deadline wake = now + *look;
-    if (cas_acqrel(&me->word, &awake, WORD_ASLEEP)) {
-      /* asked before it slept, not rung: the word was not ASLEEP yet */
-      int slept = sys_futex_wait(&me->word, WORD_ASLEEP, wake < until ? wake : until);
-      if (slept == CONC_TIMEOUT) {
-        if (*look == LOOK_MIN)  /* not before: most waits are short */
-          note_line(me);
-        if (*look < LOOK_MAX)
-          *look = *look * 2 < LOOK_MAX ? *look * 2 : LOOK_MAX;
-        bury_found();
-      }
-    }
+    deadline wake = doze ? DEADLINE_NEVER : now + *look;
+    if (!sleep_until_rung(me, WORD_ASLEEP | (doze ? WORD_DOZES : 0u),
+                          wake < until ? wake : until))
+      slept_long(me, look);
   }
   swap_acqrel(&me->word, WORD_AWAKE);  /* sees what was done before the ring */
   return noninterruptible ? CONC_OK : gate_pending();
@@ -412,7 +501,9 @@ int wait_sleep (struct wait *w) {
   if (rc != CONC_OK)
     return rc;
   if (load_relaxed(&w->node->gate) == NULL) {
-    node_note(w->gate, w->guard, w->node);
+    bool first = w->look == 0;  /* a moment ago: spares a look at the clock */
+    node_note(w->gate, w->guard, w->node,
+              first ? load_relaxed(&self()->wait_since) : sys_now());
     if (w->woken)
       join_front(w->gate, w->node);
     else
@@ -462,7 +553,11 @@ static void leave_gates (struct thread_record *dead) {
 }
 
 void gate_open (void) {
+  static bool once;
   record_leave_gates = leave_gates;
+  if (!once)
+    pthread_atfork(before_fork, NULL, NULL);
+  once = true;
   if (links == NULL) {
     struct block *b = arena_alloc(sizeof(struct links));
     if (b != NULL) {

@@ -15,6 +15,15 @@
 **     (timeout, cancel) passes the wake on (wait_end does).
 ** G3  A ring can die with its sender, or with its receiver: a sleeper looks
 **     again at least every LOOK_MAX, and its looks ask whether holders live.
+** G4  To sleep by the clock costs a timer, a seventh of a wait with its wake. So
+**     where the process has a lookout (the keeper, floor 4) a thread without a
+**     deadline dozes at first, and the lookout makes it look. He may rest while
+**     nobody dozes: who dozes says so in his word and then looks whether he
+**     rests; he says that he rests and then looks at the words.
+** G5  A futex that other processes may ring costs a look into the page tables. So
+**     until the first fork threads sleep 'near'; before it all that do are woken.
+**     Again both sides say first and then look: at 'not_alone', and at the words.
+**     docs/model/lookout.pml has G4 and G5.
 **
 ** The use, always the same:
 **
@@ -45,10 +54,14 @@ struct gate {
 };
 
 enum node_state { NODE_OUT = 0, NODE_WAITING, NODE_WOKEN };
-enum sleep_word { WORD_AWAKE = 0, WORD_RUNG, WORD_ASLEEP };
+/* A thread's word: awake, rung, to look; or asleep, and how: without a clock (G4),
+   for this process alone to ring (G5). */
+enum sleep_word { WORD_AWAKE = 0, WORD_RUNG, WORD_LOOK, WORD_ASLEEP = 4,
+                  WORD_DOZES = 8, WORD_NEAR = 16 };
 
 #define LOOK_MIN   ((nanos)10 * 1000000)
 #define LOOK_MAX   ((nanos)80 * 1000000)
+#define LOOK_OUT   ((nanos)20 * 1000000)
 
 static inline bool gate_empty (struct gate *g) {
   return load_relaxed(&g->head) == NULL;
@@ -101,6 +114,14 @@ void nap_begin (struct block *object, const char *verb, deadline until);
 int nap (nanos *look, deadline until, bool noninterruptible);
 void nap_end (void);
 int gate_sleep (deadline until);     /* conc.sleep: CONC_TIMEOUT when it is over */
+
+/*
+** The lookout of this process: 'call' has him come if he rests. NULL: there is
+** none (any more). He calls gate_look_out every LOOK_OUT until it says that he
+** may rest, and again when called.
+*/
+void gate_lookout (void (*call) (void));
+bool gate_look_out (void);           /* false: nobody dozes */
 
 /* Is the caller to stop, or interrupted? CONC_OK, CONC_CANCELLED, CONC_INTERRUPTED. */
 int gate_pending (void);

@@ -93,6 +93,13 @@ void kill_step (void);
 #define containerof(ptr, type, member) \
   ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
+/* After the name of a small thread-local variable: reached without a call. */
+#if defined(__GNUC__)
+#define thread_near  __attribute__((tls_model("initial-exec")))
+#else
+#define thread_near
+#endif
+
 #if defined(__GNUC__)
 #define likely(x)    __builtin_expect(!!(x), 1)
 #define unlikely(x)  __builtin_expect(!!(x), 0)

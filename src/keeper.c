@@ -7,6 +7,7 @@
 #include "keeper.h"
 #include "arena.h"
 #include "call.h"
+#include "gate.h"
 #include "poke.h"
 #include "process.h"
 #include "roster.h"
@@ -94,15 +95,39 @@ static bool has_something (void) {
   return process_children() > 0 || life_count() > 0 || has_descendants();
 }
 
+/* {=== the lookout (gate.h) ===} */
+
+static nanos look_out_at;     /* read and written by the keeper alone; 0: it may rest */
+
+/* Where there are very many threads their words take a while to look through. */
+static nanos next_look_out (nanos took) {
+  nanos gap = LOOK_OUT + took * 64;
+  return sys_now() + (gap < LOOK_MAX ? gap : LOOK_MAX);
+}
+
+static void look_out (bool called) {
+  nanos now = sys_now();
+  if (look_out_at != 0 && now >= look_out_at)
+    look_out_at = gate_look_out() ? next_look_out(sys_now() - now) : 0;
+  else if (look_out_at == 0 && called)
+    look_out_at = now + LOOK_OUT;
+}
+
+static void call_me (void) {
+  keeper_ring(process_mine());
+}
+
+/* {=== its rounds ===} */
+
 /* In milliseconds; -1: until rung. 'idle' first, then the look: either we see
    who came meanwhile, or he sees that we sleep. 'quiet': nothing has happened
    in the last round. */
 static int how_long (bool poll, bool quiet, nanos next) {
-  nanos left = next - sys_now();
+  nanos left = (look_out_at != 0 && look_out_at < next ? look_out_at : next) - sys_now();
   int round = left > 0 ? (int)(left / 1000000) + 1 : 0;
   if (poll)
     return POLL;
-  if (!quiet)
+  if (!quiet || look_out_at != 0)
     return round;
   store_full(&idle, true);
   if (!has_something())
@@ -117,6 +142,8 @@ static void keeper_body (void *unused) {
   bool quiet = false;
   (void)unused;
   store_release(&process_mine()->bell, (uint32_t)sys_tid());
+  look_out_at = sys_now() + LOOK_OUT;
+  gate_lookout(call_me);
   for (;;) {
     bool poll = process_polled();
     int n = epoll_wait(epoll_fd, event, 16, how_long(poll, quiet, next));
@@ -125,13 +152,15 @@ static void keeper_body (void *unused) {
       quiet = false;
     else
       quiet = !has_something();
-    bool ended = poll;
+    bool ended = poll, called = false;
     for (int i = 0; i < n; i++) {
-      if (event[i].data.fd == signal_fd)
+      if (event[i].data.fd == signal_fd) {
         answer();
-      else
+        called = true;
+      } else
         ended = true;
     }
+    look_out(called);
     if (ended && process_reap()) {   /* one died: its own children will, too */
       finish_dead();
       next = sys_now() + (nanos)SOON * 1000000;
@@ -221,6 +250,7 @@ static void in_child (void) {
   close_files();
   store_relaxed(&running, false);
   store_relaxed(&idle, false);
+  gate_lookout(NULL);
   pthread_mutex_unlock(&lock);
 }
 

@@ -9,7 +9,8 @@
 **   task where the child had not, and buries its record;
 ** - pokes threads of this process for other processes (poke.h);
 ** - finishes the tasks of threads and processes that died with theirs;
-** - gives idle memory back (arena_trim), looks for dead processes.
+** - gives idle memory back (arena_trim), looks for dead processes;
+** - is the lookout for threads that sleep without a clock (gate.h).
 **
 ** It runs no Lua code of anybody's. Made when first needed, one a process; a
 ** forked child begins with none. 'bell' in the record of the process is the

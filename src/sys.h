@@ -20,6 +20,9 @@ deadline sys_deadline (double seconds);    /* from now; saturates; <= 0 or NaN: 
 */
 int sys_futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until);
 void sys_futex_wake (_Atomic uint32_t *word, int n);
+/* The same within one process; the two do not wake each other's. */
+int sys_futex_wait_near (_Atomic uint32_t *word, uint32_t expected, deadline until);
+void sys_futex_wake_near (_Atomic uint32_t *word, int n);
 
 /* processors */
 int sys_cpu_count (void);      /* affinity and container quota counted, >= 1 */

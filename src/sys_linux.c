@@ -49,7 +49,8 @@ deadline sys_deadline (double seconds) {
 
 /* {=== futex ===} */
 
-int sys_futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until) {
+static int futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until,
+                       int how) {
   struct timespec ts, *limit = NULL;
   if (until != DEADLINE_NEVER) {
     if (until < 0)
@@ -59,7 +60,7 @@ int sys_futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until) {
     limit = &ts;
   }
   /* the BITSET form takes an absolute time, CLOCK_MONOTONIC by default */
-  long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, limit, NULL,
+  long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | how, expected, limit, NULL,
                     FUTEX_BITSET_MATCH_ANY);
   if (rc == 0 || errno == EAGAIN)
     return CONC_OK;
@@ -67,8 +68,20 @@ int sys_futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until) {
        : (errno == EINTR) ? CONC_INTERRUPTED : CONC_OK;
 }
 
+int sys_futex_wait (_Atomic uint32_t *word, uint32_t expected, deadline until) {
+  return futex_wait(word, expected, until, 0);
+}
+
+int sys_futex_wait_near (_Atomic uint32_t *word, uint32_t expected, deadline until) {
+  return futex_wait(word, expected, until, FUTEX_PRIVATE_FLAG);
+}
+
 void sys_futex_wake (_Atomic uint32_t *word, int n) {
   syscall(SYS_futex, word, FUTEX_WAKE, n, NULL, NULL, 0);
+}
+
+void sys_futex_wake_near (_Atomic uint32_t *word, int n) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
 }
 
 /* {=== small files of /proc and /sys ===} */
@@ -108,7 +121,9 @@ int sys_cpu_shared (void) {
   static _Atomic int known;
   static _Atomic unsigned asked;
   int n = load_relaxed(&known);
-  if (n == 0 || (add_relaxed(&asked, 1) & 1023) == 0) {
+  unsigned times = load_relaxed(&asked);
+  store_relaxed(&asked, times + 1);  /* one more or less: no matter */
+  if (n == 0 || (times & 1023) == 0) {
     n = sys_cpu_usable();
     store_relaxed(&known, n);
   }

@@ -165,7 +165,7 @@ static inline void reap_child (pid_t pid) {
 static inline bool waits (int i) {
   thread_key key = load_acquire(&scene->key[i]);
   struct thread_record *t = key != 0 ? record_of(key) : NULL;
-  return t != NULL && load_acquire(&t->word) == WORD_ASLEEP;
+  return t != NULL && (load_acquire(&t->word) & WORD_ASLEEP);
 }
 
 /* Until the child has ended or been killed; not reaped. True: it was killed. */

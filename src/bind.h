@@ -28,13 +28,13 @@ struct handle {
   uint32_t process;        /* pid of the process that it was made in */
 };
 
-/* The block of the handle at 'idx' if it is of 'kind'; NULL if it is not. */
+/* The block of the handle at 'idx' if it is of 'kind'; NULL if it is not. What has
+   a length and is userdata is a full one. */
 static inline struct block *bind_test (lua_State *L, int idx, enum kind kind) {
-  if (lua_type(L, idx) != LUA_TUSERDATA
-      || lua_rawlen(L, idx) != sizeof(struct handle))
+  if (lua_rawlen(L, idx) != sizeof(struct handle))
     return NULL;
   struct handle *h = (struct handle *)lua_touserdata(L, idx);
-  return h->tag == HANDLE_TAG + (uint64_t)kind ? h->block : NULL;
+  return h != NULL && h->tag == HANDLE_TAG + (uint64_t)kind ? h->block : NULL;
 }
 _Noreturn void bind_badkind (lua_State *L, int arg, enum kind kind);
 static inline struct block *bind_check (lua_State *L, int arg, enum kind kind) {

@@ -32,7 +32,7 @@ static bool plain_string (lua_State *L, int idx, struct queue *q, struct record 
 /* False: it is none of these. */
 static inline bool pack_plain (lua_State *L, int idx, int type, struct queue *q,
                                struct record *r) {
-  if (type == LUA_TNUMBER) {
+  if (likely(type == LUA_TNUMBER)) {
     if (likely(lua_isinteger(L, idx)))
       plain_integer(r, PLAIN_INTEGER, lua_tointeger(L, idx));
     else {
@@ -68,13 +68,19 @@ static void push_plain (lua_State *L, const struct record_head *h) {
     lua_pushboolean(L, (int)i);
 }
 
-void bind_pack (lua_State *L, int idx, struct queue *q, struct record *r) {
+/* Of the value's type. */
+static inline void pack (lua_State *L, int idx, int type, struct queue *q,
+                         struct record *r) {
   struct parcel p;
-  if (likely(pack_plain(L, idx, lua_type(L, idx), q, r)))
+  if (likely(pack_plain(L, idx, type, q, r)))
     return;
   codec_encode(L, idx, 1, 0, "item", 0, &p);
   if (unlikely(!queue_pack(q, &p, r)))
     bind_full(L);
+}
+
+void bind_pack (lua_State *L, int idx, struct queue *q, struct record *r) {
+  pack(L, idx, lua_type(L, idx), q, r);
 }
 
 int bind_put (lua_State *L, struct queue *q, struct record *r,
@@ -197,12 +203,13 @@ static int m_put (lua_State *L) {
   struct priority pri;
   struct record r;
   bool ordered = is_priority(q);
-  if (unlikely(lua_type(L, 2) <= LUA_TNIL))
+  int type = lua_type(L, 2);
+  if (unlikely(type <= LUA_TNIL))
     luaL_argerror(L, 2, "a value other than nil expected");
   if (ordered)
     checkpriority(L, 3, &pri);
   deadline until = hold_deadline(L, ordered ? 4 : 3);
-  bind_pack(L, 2, q, &r);
+  pack(L, 2, type, q, &r);
   return bind_put(L, q, &r, ordered ? &pri : NULL, until);
 }
 

@@ -139,8 +139,8 @@ static bool line_may_go (const struct line *l) {
 #define SPIN_LEAST  4
 #define SPIN_GAP    8       /* looks are rarer and rarer, so that more is there */
 #define SPIN_TRY    64      /* so rarely, a long one */
-static __thread int spin_limit = 100;
-static __thread unsigned spin_turn;
+static __thread int spin_limit thread_near = 100;
+static __thread unsigned spin_turn thread_near;
 
 static void relax (int n) {
   while (n-- > 0)

@@ -119,13 +119,9 @@ static void fifo_trim (struct queue *q) {
 #endif
 
 /* Measures the records that fit into 'space' bytes: their number, and size. */
-static uint64_t measure (const struct source *s, uint64_t most, uint64_t space,
-                         uint64_t *size) {
-  uint64_t n = 0, all = (uint64_t)(s->end - s->at);
-  if (likely(most >= s->left && all <= space)) {
-    *size = all;
-    return s->left;
-  }
+static uint64_t measure_some (const struct source *s, uint64_t most, uint64_t space,
+                              uint64_t *size) {
+  uint64_t n = 0;
   *size = 0;
   while (n < most) {
     uint64_t one = record_size((const struct record_head *)(const void *)(s->at + *size));
@@ -135,6 +131,13 @@ static uint64_t measure (const struct source *s, uint64_t most, uint64_t space,
     n++;
   }
   return n;
+}
+
+static inline uint64_t measure (const struct source *s, uint64_t most, uint64_t space,
+                                uint64_t *size) {
+  *size = (uint64_t)(s->end - s->at);
+  return likely(most >= s->left && *size <= space)
+       ? s->left : measure_some(s, most, space, size);
 }
 
 /* The blocks of the records in these bytes become the queue's. */
@@ -165,7 +168,7 @@ static uint64_t fifo_push (struct queue *q, struct source *s, uint64_t room) {
     n = measure(s, most, seg->size, &size);
   }
   prefetch_own(seg->bytes + offset + AHEAD);
-  memcpy(seg->bytes + offset, s->at, size);
+  copy_records(seg->bytes + offset, s->at, size);
   then->segment = seg;
   then->offset = offset + size;
   kill_order();
@@ -255,7 +258,7 @@ static bool fifo_pop (struct queue *q, struct sink *s) {
   if (most > s->max)
     most = s->max;
   uint32_t n = gather(seg, offset, s, most, &size);
-  memcpy(s->to, seg->bytes + offset, size);
+  copy_records(s->to, seg->bytes + offset, size);
   then->segment = seg;
   then->offset = offset + size;
   kill_order();

@@ -32,6 +32,14 @@ static inline struct block *record_block (const struct record_head *h) {
        ? *(struct block *const *)(const void *)(h + 1) : NULL;
 }
 
+/* Records; most of the time one number. */
+static inline void copy_records (char *to, const char *from, uint64_t size) {
+  if (likely(size == 16))
+    memcpy(to, from, 16);
+  else
+    memcpy(to, from, size);
+}
+
 struct segment *segment_new (uint64_t serial);    /* in hand; NULL: full */
 
 /*

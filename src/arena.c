@@ -25,6 +25,8 @@ const struct kind_ops *block_ops (const struct block *b) {
   return ops != NULL ? ops : &no_ops;
 }
 
+enum { STEP_NONE = 0, STEP_IN, STEP_OUT };   /* of a count that is being moved */
+
 /* {=== in hand ===} */
 
 void arena_hold (struct block *b) {
@@ -53,6 +55,23 @@ void arena_settle_dead (struct thread_record *t, struct block *b) {
 
 void arena_settle (struct block *b) {
   arena_settle_dead(self(), b);
+}
+
+static bool is_placed (struct block *b) {
+  const struct kind_ops *ops = block_ops(b);
+  return ops->placed != NULL && ops->placed(b);
+}
+
+/* A count that is being moved may yet be undone: the repair of its guard tells. */
+void arena_settle_counted (struct thread_record *t) {
+  for (int i = 0; i < HELD_MAX; i++) {
+    struct block *b = load_relaxed(&t->held[i]);
+    if (b == NULL
+        || (load_relaxed(&t->ref_step) != STEP_NONE && load_relaxed(&t->ref_block) == b))
+      continue;
+    if (load_relaxed(&b->refs) > 0 || is_placed(b))
+      store_relaxed(&t->held[i], NULL);
+  }
 }
 
 bool arena_held_by (struct thread_record *t, struct block *b) {
@@ -99,8 +118,6 @@ bool arena_has (const void *p) {
 
 /* {=== counts ===} */
 
-enum { STEP_NONE = 0, STEP_IN, STEP_OUT };
-
 static struct guard *stripe_of (const struct block *b) {
   uintptr_t at = (uintptr_t)b;
   return &arena_root->refs[((at >> 6) ^ (at >> 12)) % REF_STRIPES].guard;
@@ -122,15 +139,27 @@ static void end_move (struct thread_record *me) {
   kill_order();
 }
 
-/* A move half made is undone. A block put among the doomed by it has a count
-   again, which the sweep sees. */
+/*
+** The store to the place is the commit of a move: others may have seen it, for they
+** need our guard only to move a count. Up to it a move is undone (what it put among the
+** doomed has its count again), after it the count follows.
+*/
 static void refs_repair (struct guard *g, struct thread_record *dead) {
   uint32_t step = load_relaxed(&dead->ref_step);
   struct block *b = load_relaxed(&dead->ref_block);
   if (step == STEP_NONE || stripe_of(b) != g)
     return;
-  store_relaxed(&b->refs, load_relaxed(&dead->ref_old));
-  store_relaxed(load_relaxed(&dead->ref_place), step == STEP_IN ? NULL : b);
+  bool there = load_relaxed(load_relaxed(&dead->ref_place)) == b;
+  uint32_t refs = load_relaxed(&dead->ref_old);
+  if (step == STEP_IN && there)
+    refs++;
+  else if (step == STEP_OUT && !there)
+    refs--;
+  else if (load_relaxed(&dead->doomed) == b)
+    store_relaxed(&dead->doomed, b->next);
+  kill_order();
+  store_relaxed(&b->refs, refs);
+  kill_order();
   store_relaxed(&dead->ref_step, STEP_NONE);
 }
 
@@ -140,6 +169,7 @@ void block_ref (struct block *_Atomic *place, struct block *b) {
   struct thread_record *me = record_mine;
   note_move(me, b, place, STEP_IN);
   store_relaxed(&b->refs, load_relaxed(&b->refs) + 1);
+  kill_order();
   store_release(place, b);
   end_move(me);
   guard_unlock(g);
@@ -176,6 +206,7 @@ void block_unref (struct block *_Atomic *place) {
     store_relaxed(&me->doomed, b);
   }
   store_relaxed(&b->refs, old - 1);
+  kill_order();
   store_relaxed(place, NULL);
   end_move(me);
   guard_unlock(g);
@@ -216,8 +247,7 @@ static bool part_of_another (struct thread_record *dead, struct block *b) {
 static bool to_be_destroyed (struct thread_record *dead, struct block *b) {
   if (!in_use(b) || load_relaxed(&b->refs) > 0 || held_elsewhere(dead, b))
     return false;
-  const struct kind_ops *ops = block_ops(b);
-  return ops->placed == NULL || !ops->placed(b);
+  return !is_placed(b);
 }
 
 /* Under the sweep guard; the guards that 'dead' held are free and repaired. */
@@ -261,7 +291,7 @@ void arena_stats (struct arena_stats *s) {
   s->live = small + arena_root->live;
   s->bytes = (size_t)arena_root->used << PAGE_SHIFT;
   s->limit = (size_t)arena_root->limit << PAGE_SHIFT;
-  s->warm = (size_t)arena_root->warm << PAGE_SHIFT;
+  s->warm = (size_t)load_relaxed(&arena_root->warm) << PAGE_SHIFT;
   guard_unlock(&arena_root->pages);
 }
 
@@ -291,6 +321,12 @@ size_t arena_live_of (enum kind kind) {
 void arena_trim (void) {
   pages_trim(1);
 }
+
+#if defined(CONC_DEBUG)
+bool arena_valid (void) {
+  return pages_valid() && slab_valid();
+}
+#endif
 
 /* {=== open ===} */
 

@@ -21,8 +21,8 @@
 **
 ** Counts. A reference is a place in the arena (a handle of a process, a place
 ** in a message or in another block) that holds the pointer and counts one.
-** block_ref and block_unref change place and count together: killed half-way,
-** it is as if not begun.
+** block_ref and block_unref change place and count together: the store to the
+** place is the commit; the count is mended before anybody else moves it.
 **
 ** Full. When the heap, or the limit of memory in use, is used up, arena_alloc
 ** gives NULL and nothing has changed.
@@ -107,6 +107,9 @@ static inline void block_ready (struct block *b, enum kind kind) {
 void arena_hold (struct block *b);     /* into the caller's hand */
 void arena_settle (struct block *b);   /* out of it: it has its place */
 void arena_settle_dead (struct thread_record *dead, struct block *b);
+/* Out of a dead hand whatever has a count, or says that it is in its place: from here on
+   others may free it, and its memory be another's when the hand is swept. */
+void arena_settle_counted (struct thread_record *dead);
 bool arena_held_by (struct thread_record *t, struct block *b);
 void arena_free (struct block *b);     /* in hand -> free; no destroy */
 void block_destroy (struct block *b);  /* in hand: destroy, then free */
@@ -122,6 +125,9 @@ size_t arena_live_of (enum kind kind);   /* walks the heap: for tests and report
 void arena_trim (void);
 /* Tests: fail the n-th allocation from now (0: none). This process only. */
 extern _Atomic long arena_fail_at;
-
+#if defined(CONC_DEBUG)
+/* Is what is derived (lists, links, sums) what the page map and bitmaps say? */
+bool arena_valid (void);
+#endif
 
 #endif

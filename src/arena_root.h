@@ -56,7 +56,7 @@ struct arena_root {
   uint32_t free[ORDERS];           /* derived: heads of the free lists */
   uint32_t used;                   /* derived: pages in use */
   uint32_t live;                   /* derived: page blocks in use, slabs not counted */
-  uint32_t warm;                   /* derived: free pages that may be populated */
+  _Atomic uint32_t warm;           /* derived: free pages that may be populated */
   struct slab_class classes[SLAB_CLASSES];
   struct padded_guard refs[REF_STRIPES];
 };
@@ -71,6 +71,7 @@ bool pages_used (struct block *b);
 void pages_is_slab (struct block *b);    /* from now on it is one; under the class's guard */
 void pages_each (void (*f) (struct block *b, void *ctx), void *ctx);  /* guard held or quiet */
 void pages_trim (uint32_t older_than);
+bool pages_valid (void);
 
 /* slab.c: small blocks */
 void slab_open (void);
@@ -80,6 +81,7 @@ void slab_free (struct block *b);
 bool slab_used (struct block *b);
 void slab_each (struct block *slab, void (*f) (struct block *b, void *ctx), void *ctx);
 size_t slab_live (void);
+bool slab_valid (void);
 bool slab_class_held (struct block *b);  /* is b a small block? */
 
 /* arena.c */

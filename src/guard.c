@@ -41,9 +41,25 @@ void guard_check_rank (struct guard *g, struct thread_record *me) {
   }
 }
 
+/* From whom was the dead thread taking g over when it died? NULL: from nobody. */
+static struct thread_record *robbed_by (struct thread_record *dead, struct guard *g) {
+  for (uint32_t d = load_relaxed(&dead->depth); d > 0; d--) {
+    uint32_t from = load_relaxed(&dead->from[d - 1]);
+    if (load_relaxed(&dead->guards[d - 1]) == g)
+      return from != 0 ? record_at(from - 1) : NULL;
+  }
+  return NULL;
+}
+
+/* The first to die is the first to be mended. Each has its guards noted until it is
+   swept, and the sweep waits for them: so the records are still theirs. */
 static void repair (struct guard *g, struct thread_record *dead) {
+  struct thread_record *before = robbed_by(dead, g);
+  if (before != NULL)
+    repair(g, before);
   if (repairs[g->kind] != NULL)
     repairs[g->kind](g, dead);
+  arena_settle_counted(dead);
 }
 
 /* The record that a guard's word names (a mark has the index, counted from 1):
@@ -70,14 +86,21 @@ static bool holder_died (uint32_t word) {
 }
 
 /*
-** 'word' is what the dead left: the swap that replaces it has one winner.
+** 'word' is what the dead left: the swap that replaces it has one winner. The guard is
+** noted as the caller's last.
 */
 static bool steal (struct guard *g, uint32_t word, struct thread_record *me,
                    struct thread_record *dead) {
-  if (!cas_acquire(&g->word, &word, me->mark | GUARD_WAITERS))
-    return false;
-  repair(g, dead);
-  return true;
+  _Atomic uint32_t *from = &me->from[load_relaxed(&me->depth) - 1];
+  store_relaxed(from, dead->index + 1);
+  kill_order();
+  bool won = cas_acquire(&g->word, &word, me->mark | GUARD_WAITERS);
+  kill_order();
+  if (won)
+    repair(g, dead);
+  kill_order();
+  store_relaxed(from, 0);
+  return won;
 }
 
 void guard_lock_slow (struct guard *g, struct thread_record *me) {

@@ -10,6 +10,7 @@
 ** after it gave it back, so that the guards a dead thread held are found. Who
 ** takes over from a dead holder calls the repair of that guard's kind before
 ** anything else: the state must then be as true as whenever the guard is free.
+** He notes from whom: if he dies at it, the next one repairs for both.
 **
 ** Nothing under a guard may raise, run Lua, sleep, or call malloc.
 */

@@ -44,6 +44,11 @@ static uint32_t seconds (void) {
 
 /* {=== derived: the lists ===} */
 
+/* Written under the guard, read without it as a hint. */
+static void count_warm (uint32_t n) {
+  store_relaxed(&root->warm, load_relaxed(&root->warm) + n);
+}
+
 static void list_push (uint32_t page, unsigned order, uint32_t stamp) {
   struct page_link *l = &root->links[page];
   uint32_t head = root->free[order];
@@ -54,7 +59,7 @@ static void list_push (uint32_t page, unsigned order, uint32_t stamp) {
     root->links[head].prev = page;
   root->free[order] = page;
   if (stamp != 0)
-    root->warm += 1u << order;
+    count_warm(1u << order);
 }
 
 static uint32_t list_take (uint32_t page, unsigned order) {
@@ -66,7 +71,7 @@ static uint32_t list_take (uint32_t page, unsigned order) {
   if (l->next != NO_PAGE)
     root->links[l->next].prev = l->prev;
   if (l->stamp != 0)
-    root->warm -= 1u << order;
+    count_warm(-(1u << order));
   return l->stamp;
 }
 
@@ -84,8 +89,11 @@ static void pages_repair (struct guard *g, struct thread_record *dead) {
   (void)g;
   for (unsigned k = 0; k < ORDERS; k++)
     root->free[k] = NO_PAGE;
-  root->used = root->live = root->warm = 0;
+  root->used = root->live = 0;
+  store_relaxed(&root->warm, 0);
   uint32_t now = seconds();
+  if (root->frontier < root->npages)  /* used, it says, if 'frontier' was next */
+    root->map[root->frontier] = 0;
   for (uint32_t page = 0; page < root->frontier; ) {
     unsigned state = root->map[page], order = ORDER_OF(state);
     if (state & FREE)
@@ -223,7 +231,7 @@ static void coalesce (uint32_t page, unsigned order, uint32_t stamp) {
 void pages_free (struct block *b) {
   uint32_t page = page_of(b), stamp;
   unsigned order = ORDER_OF(root->map[page]);  /* ours: nobody changes it */
-  bool cold = order > WARM_ORDER && *(volatile uint32_t *)&root->warm > WARM_PAGES;
+  bool cold = order > WARM_ORDER && load_relaxed(&root->warm) > WARM_PAGES;
   uint64_t size = b->size;
   bool slab = b->kind == KIND_SLAB;
   if (cold) {  /* the header page stays: a sweep may still need it */
@@ -295,6 +303,59 @@ void pages_each (void (*f) (struct block *b, void *ctx), void *ctx) {
     page += 1u << ORDER_OF(state);
   }
 }
+
+#if defined(CONC_DEBUG)
+
+static bool list_valid (unsigned order, uint32_t n) {
+  uint32_t before = NO_PAGE;
+  for (uint32_t page = root->free[order]; page != NO_PAGE; page = root->links[page].next) {
+    if (n-- == 0 || page >= root->frontier || root->map[page] != (FREE | order)
+        || root->links[page].prev != before)
+      return false;
+    before = page;
+  }
+  return n == 0;
+}
+
+static bool lists_valid (const uint32_t n[ORDERS]) {
+  for (unsigned k = 0; k < ORDERS; k++)
+    if (!list_valid(k, n[k]))
+      return false;
+  return true;
+}
+
+/* Counts the map, and compares. */
+static bool map_valid (void) {
+  uint32_t n[ORDERS] = { 0 }, used = 0, live = 0, warm = 0, page = 0;
+  while (page < root->frontier) {
+    unsigned state = root->map[page], order = ORDER_OF(state);
+    struct block *b = (struct block *)(void *)address(page);
+    if (order >= ORDERS || (page & ((1u << order) - 1)) != 0)
+      return false;
+    if (state & USED) {
+      used += pages_of_size(b->size);
+      live += b->kind != KIND_SLAB;
+    }
+    else if (state & FREE) {
+      n[order]++;
+      warm += root->links[page].stamp != 0 ? 1u << order : 0;
+    }
+    else
+      return false;
+    page += 1u << order;
+  }
+  return page == root->frontier && used == root->used && live == root->live
+      && warm == load_relaxed(&root->warm) && lists_valid(n);
+}
+
+bool pages_valid (void) {
+  guard_lock(&root->pages);
+  bool good = map_valid();
+  guard_unlock(&root->pages);
+  return good;
+}
+
+#endif
 
 void pages_open (void) {
   guard_init(&root->pages, RANK_PAGES, KIND_PAGES);

@@ -95,6 +95,8 @@ struct thread_record *record_attach (void) {
   store_relaxed(&t->doomed, NULL);
   store_relaxed(&t->destroying, 0);
   store_relaxed(&t->ref_step, 0);
+  for (int i = 0; i < GUARD_DEPTH; i++)
+    store_relaxed(&t->from[i], 0);
   for (int i = 0; i < HELD_MAX; i++)
     store_relaxed(&t->held[i], NULL);
   store_relaxed(&t->node.gate, NULL);

@@ -74,6 +74,8 @@ struct thread_record {
   /* in its hands: written by the thread alone, read when it has died */
   _Atomic uint32_t depth;
   struct guard *_Atomic guards[GUARD_DEPTH];
+  _Atomic uint32_t from[GUARD_DEPTH];          /* index + 1 of the dead thread whose
+                                                  guard is being taken over; else 0 */
   struct block *_Atomic held[HELD_MAX];
   struct block *_Atomic doomed;                /* a chain (next) of blocks whose
                                                   count went to 0: to destroy */

@@ -231,6 +231,44 @@ size_t slab_live (void) {
   return n;
 }
 
+#if defined(CONC_DEBUG)
+
+struct tally { struct slab_class *class; size_t live; uint32_t room, empty; bool good; };
+
+static void tally_slab (struct block *b, void *ctx) {
+  struct tally *t = (struct tally *)ctx;
+  struct slab *s = (struct slab *)(void *)b;
+  if (b->kind != KIND_SLAB || &root->classes[s->class] != t->class)
+    return;
+  uint32_t n = count_bits(s);
+  t->live += n;
+  t->room += n < t->class->total;
+  t->empty += n == 0;
+  t->good = t->good && s->used == n && s->listed == (n < t->class->total);
+}
+
+static bool class_valid (struct slab_class *c) {
+  struct tally t = { .class = c, .good = true };
+  guard_lock(&c->guard);
+  guard_lock(&root->pages);
+  pages_each(tally_slab, &t);
+  guard_unlock(&root->pages);
+  for (struct slab *s = c->room, *before = NULL; s != NULL; before = s, s = s->next)
+    t.good = t.room-- > 0 && t.good && s->prev == before && s->listed;
+  bool good = t.good && t.room == 0 && t.live == c->live && t.empty == c->empty;
+  guard_unlock(&c->guard);
+  return good;
+}
+
+bool slab_valid (void) {
+  for (int i = 0; i < SLAB_CLASSES; i++)
+    if (!class_valid(&root->classes[i]))
+      return false;
+  return true;
+}
+
+#endif
+
 void slab_open (void) {
   for (int i = 0; i < SLAB_CLASSES; i++) {
     struct slab_class *c = &root->classes[i];

@@ -102,10 +102,12 @@ local function message(kind, from, to, o)
     if batch == 1 and not bound then
       table.insert(others, 1, python("queue_ simple " .. rest, k.n // 2, "Python SimpleQueue"))
     end
-    table.move({
-      peer("Lanes", "queue " .. more, k.n // 10), peer("effil", "queue " .. more, k.n // 10),
-      peer("mtmsg", "queue " .. more, k.n // 4), peer("luaproc", "queue " .. more, k.n // 4),
-    }, 1, 4, #others + 1, others)
+    for _, name in ipairs { "Lanes", "effil", "mtmsg", "luaproc" } do
+      local many = (name == "Lanes" or name == "effil") and 10 or 4
+      if name ~= "luaproc" or kind ~= "table" or batch == 1 then
+        others[#others + 1] = peer(name, "queue " .. more, k.n // many)
+      end
+    end
     if from == 1 and batch == 1 and (kind == "str" or kind == "big") then
       others[#others + 1] = peer("cqueues", "queue " .. kind, k.n // 4)
     end

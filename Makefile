@@ -222,7 +222,7 @@ tsan:
 	@.ci/need test
 	@$(call under,tsan,$(call preload,tsan,tsan))
 	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_REPORTS='$(call reports,tsan)' \
-	  TSAN_OPTIONS='die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
+	  TSAN_OPTIONS='exitcode=0:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
 	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread UNDER='$(out)/tsan/spec/lua'
 
 MEMCHECK = valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p

@@ -102,10 +102,10 @@ local function message(kind, from, to, o)
     if batch == 1 and not bound then
       table.insert(others, 1, python("queue_ simple " .. rest, k.n // 2, "Python SimpleQueue"))
     end
-    for _, name in ipairs { "Lanes", "effil", "mtmsg", "luaproc" } do
-      local many = (name == "Lanes" or name == "effil") and 10 or 4
-      if name ~= "luaproc" or kind ~= "table" or batch == 1 then
-        others[#others + 1] = peer(name, "queue " .. more, k.n // many)
+    for _, who in ipairs { "Lanes", "effil", "mtmsg", "luaproc" } do
+      local many = (who == "Lanes" or who == "effil") and 10 or 4
+      if who ~= "luaproc" or kind ~= "table" or batch == 1 then
+        others[#others + 1] = peer(who, "queue " .. more, k.n // many)
       end
     end
     if from == 1 and batch == 1 and (kind == "str" or kind == "big") then

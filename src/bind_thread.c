@@ -211,11 +211,12 @@ static int core_timer (lua_State *L) {
     luaL_argerror(L, at, "seconds expected, got NaN");
   lua_remove(L, at);
   luaL_checkany(L, at);
+  int last = lua_gettop(L);
   carrier_check(L, 1, &s);
   deadline due = sys_deadline(seconds);
   if (due == DEADLINE_NOW)
     due = sys_now();
-  spawn(L, &s, lua_gettop(L), due, "timer");
+  spawn(L, &s, last, due, "timer");
   return 1;
 }
 

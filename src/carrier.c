@@ -57,6 +57,8 @@ static void read_cpus (lua_State *L, int arg, struct start *s) {
   n = (lua_Integer)lua_rawlen(L, -1);
   if (n < 1 || n > MAX_CPUS)
     luaL_argerror(L, arg, "option 'cpus': list of one CPU number or more expected");
+  int *list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
+  lua_insert(L, -3);  /* below the key and its value */
   for (lua_Integer i = 1; i <= n; i++) {
     int isint;
     lua_rawgeti(L, -1, i);
@@ -65,10 +67,10 @@ static void read_cpus (lua_State *L, int arg, struct start *s) {
       bad_value(L, arg, "cpus", "list of CPU numbers");
     if (cpu < 0 || cpu > INT_MAX)
       luaL_argerror(L, arg, "option 'cpus': CPU numbers start at 0");
-    s->cpu[i - 1] = (int)cpu;
+    list[i - 1] = (int)cpu;
     lua_pop(L, 1);
   }
-  s->options.cpus = s->cpu;
+  s->options.cpus = list;
   s->options.ncpus = (int)n;
 }
 
@@ -177,14 +179,23 @@ void carrier_wrap (lua_State *L, struct start *s) {
 
 /* {=== tasks ===} */
 
+/* "thread-N"; snprintf would take longer than all else here. */
+static void default_name (struct task *t) {
+  char digits[24], *at = digits + sizeof digits;
+  uint64_t id = t->id;
+  *--at = '\0';
+  do *--at = (char)('0' + id % 10); while ((id /= 10) != 0);
+  strcpy(t->name, t->head.kind == KIND_PROCESS ? "process-" : "thread-");
+  strcat(t->name, at);
+}
+
 struct task *carrier_task (lua_State *L, enum kind kind, const struct start *s) {
   struct handle *h = bind_newhandle(L, kind);
   struct block *b = task_new(kind, s->name);
   if (b != NULL) {
     struct task *t = task_of(b);
     if (t->name[0] == '\0')
-      snprintf(t->name, sizeof t->name, "%s-%llu",
-               kind == KIND_PROCESS ? "process" : "thread", (unsigned long long)t->id);
+      default_name(t);
     if (s->daemon)
       task_flag(t, TASK_DAEMON);
     t->group = carrier_group(L);

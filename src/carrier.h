@@ -16,11 +16,11 @@ struct start {
   bool daemon;
   int function;                  /* stack index of f */
   int setup;                     /* stack index of the setup function; 0: none */
-  struct thread_options options; /* cpus points at 'cpu' or is NULL */
-  int cpu[MAX_CPUS];
+  struct thread_options options; /* cpus: in a userdata, which is on the stack */
 };
 
-/* Reads and checks them; options are at 'arg' if that is a table. */
+/* Reads and checks them; options are at 'arg' if that is a table. Leaves something
+   on the stack where they name CPUs. */
 void carrier_check (lua_State *L, int arg, struct start *s);
 /* Puts a function in the place of f that runs setup, then f. */
 void carrier_wrap (lua_State *L, struct start *s);

@@ -229,6 +229,10 @@ void keeper_watch (int fd) {
   keeper_work();
 }
 
+void keeper_unwatch (int fd) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 void keeper_work (void) {
   fence_full();
   if (load_relaxed(&idle))
@@ -246,8 +250,11 @@ void keeper_ring (struct process_record *p) {
 static void before_fork (void) { pthread_mutex_lock(&lock); }
 static void in_parent (void) { pthread_mutex_unlock(&lock); }
 
+/* By syscall, which is used before: the page with close would be one more fault. */
 static void in_child (void) {
-  close_files();
+  if (epoll_fd >= 0) syscall(SYS_close, epoll_fd);
+  if (signal_fd >= 0) syscall(SYS_close, signal_fd);
+  epoll_fd = signal_fd = -1;
   store_relaxed(&running, false);
   store_relaxed(&idle, false);
   gate_lookout(NULL);

@@ -30,6 +30,8 @@ void keeper_open (void);
 int keeper_start (void);
 /* A child is there: it is to look at 'fd', its pidfd; -1: there is none. */
 void keeper_watch (int fd);
+/* It is not to look any more. */
+void keeper_unwatch (int fd);
 /* There is something to look after now: a life has begun. */
 void keeper_work (void);
 /* Any process: p's keeper is to look what it was asked for. */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,13 @@
 #include <unistd.h>
 
 #define GONE_MOST  ((nanos)2 * 1000000000)
+#define EXIT_MOST  ((nanos)200 * 1000)   /* what an exit usually takes, and more */
 
 struct child {
   struct child *next;
   pid_t pid;
   int fd;                          /* pidfd, or -1 */
+  bool watched;                    /* the keeper waits for it */
   struct life *life;
   struct process_record *record;
   uint32_t generation;
@@ -33,6 +36,7 @@ struct child {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
 static struct child *children;
+static struct child *spare;        /* to be used again */
 static int nchildren, npolled;
 
 static _Atomic uint32_t reaped;    /* counts up; futex of who awaits one gone */
@@ -58,24 +62,44 @@ static void begin_parent (struct child *c, pid_t pid) {
   children = c;
   nchildren++;
   if (c->fd < 0) npolled++;
-  pthread_mutex_unlock(&lock);
+  c->watched = true;
   keeper_watch(c->fd);
+  pthread_mutex_unlock(&lock);
+}
+
+static struct child *child_new (void) {
+  pthread_mutex_lock(&lock);
+  struct child *c = spare;
+  if (c != NULL)
+    spare = c->next;
+  pthread_mutex_unlock(&lock);
+  if (c == NULL && (c = malloc(sizeof *c)) == NULL)
+    return NULL;
+  *c = (struct child){ .fd = -1 };
+  return c;
+}
+
+static void child_drop (struct child *c) {
+  pthread_mutex_lock(&lock);
+  c->next = spare;
+  spare = c;
+  pthread_mutex_unlock(&lock);
 }
 
 static enum forked refuse (struct child *c, int error) {
   if (c != NULL && c->life != NULL)
     life_end(c->life);
-  free(c);
+  if (c != NULL)
+    child_drop(c);
   errno = error;
   return FORK_FAILED;
 }
 
 enum forked process_fork (struct block *b) {
   struct task *t = task_of(b);
-  struct child *c = calloc(1, sizeof *c);
+  struct child *c = child_new();
   if (c == NULL)
     return refuse(c, ENOMEM);
-  c->fd = -1;
   if (keeper_start() != CONC_OK)
     return refuse(c, errno);
   if ((c->life = life_begin(b)) == NULL)
@@ -92,6 +116,8 @@ enum forked process_fork (struct block *b) {
   t->process = record->index;
   t->process_generation = c->generation;
   block_ref(&record->task, b);
+  if ((load_relaxed(&t->flags) & TASK_QUIET) == 0)
+    roster_withhold(record);
   pid_t parent = getpid(), pid = fork();
   if (pid < 0) {
     int error = errno;
@@ -100,7 +126,6 @@ enum forked process_fork (struct block *b) {
   }
   if (pid == 0) {
     store_relaxed(&t->pid, (int32_t)getpid());
-    free(c);
     begin_child(record, parent, (load_relaxed(&t->flags) & TASK_QUIET) == 0);
     return FORK_CHILD;
   }
@@ -137,7 +162,7 @@ enum forked process_fork_worker (pid_t *child, struct process_record **record,
 
 _Noreturn void process_end (int code) {
   fflush(NULL);
-  process_leave();
+  process_depart();
   _exit(code);
 }
 
@@ -162,8 +187,6 @@ static void tell (struct task *t, const struct child *c, int status, char *to,
 static bool bury (struct child *c, int status) {
   struct task *t = c->life->task;
   bool died = !task_has_ended(task_state(t));
-  if (c->fd >= 0)
-    close(c->fd);
   if (died) {
     char story[160];
     int code = status < 0 ? 1 : WIFSIGNALED(status) ? -WTERMSIG(status)
@@ -181,23 +204,44 @@ static bool bury (struct child *c, int status) {
   else
     process_bury(c->record, c->generation);
   life_end(c->life);
-  free(c);
+  pthread_mutex_lock(&lock);
+  nchildren--;
+  c->next = spare;
+  spare = c;
+  pthread_mutex_unlock(&lock);
+  add_acqrel(&reaped, 1);
+  sys_futex_wake(&reaped, INT32_MAX);
   return died;
 }
 
-/* Takes out of the list one that has ended, reaped. NULL: none has. */
+/* Under the mutex. A copy of the pidfd may be on its way out of a child that was
+   just forked: the keeper would hear of that one's for ever. */
+static void unwatch (struct child *c) {
+  if (c->watched && c->fd >= 0)
+    keeper_unwatch(c->fd);
+  c->watched = false;
+}
+
+/* Under the mutex: out of the list and reaped, if it has ended. */
+static bool take_ended (struct child **at, int *status) {
+  struct child *c = *at;
+  pid_t got = waitpid(c->pid, status, WNOHANG);
+  if (got != c->pid && !(got < 0 && errno == ECHILD))
+    return false;
+  if (got < 0) *status = -1;
+  unwatch(c);
+  if (c->fd >= 0) close(c->fd);
+  else npolled--;
+  *at = c->next;
+  return true;
+}
+
+/* One that has ended, reaped. NULL: none has. */
 static struct child *reap_one (int *status) {
   pthread_mutex_lock(&lock);
   struct child **at = &children, *c;
-  for (; (c = *at) != NULL; at = &c->next) {
-    pid_t got = waitpid(c->pid, status, WNOHANG);
-    if (got == c->pid || (got < 0 && errno == ECHILD)) {
-      if (got < 0) *status = -1;
-      *at = c->next;
-      if (c->fd < 0) npolled--;
-      break;
-    }
-  }
+  while ((c = *at) != NULL && !take_ended(at, status))
+    at = &c->next;
   pthread_mutex_unlock(&lock);
   return c;
 }
@@ -206,14 +250,8 @@ bool process_reap (void) {
   struct child *c;
   int status;
   bool died = false;
-  while ((c = reap_one(&status)) != NULL) {
+  while ((c = reap_one(&status)) != NULL)
     died |= bury(c, status);
-    pthread_mutex_lock(&lock);
-    nchildren--;
-    pthread_mutex_unlock(&lock);
-    add_acqrel(&reaped, 1);
-    sys_futex_wake(&reaped, INT32_MAX);
-  }
   return died;
 }
 
@@ -231,16 +269,55 @@ bool process_polled (void) {
   return any;
 }
 
+/* Under the mutex: where it is in the list; NULL there: it is not. */
+static struct child **place_of (struct task *t) {
+  struct child **at = &children;
+  while (*at != NULL && (*at)->life->task != t)
+    at = &(*at)->next;
+  return at;
+}
+
 static struct child *child_of (struct task *t) {
-  struct child *c = children;
-  while (c != NULL && c->life->task != t)
-    c = c->next;
-  return c;
+  return *place_of(t);
+}
+
+/*
+** One that has ended its task is at its exit, which takes some ten microseconds:
+** to sleep for it, and to wake the keeper for it, takes as long again. So who
+** joins it takes it from the keeper and reaps it himself. False: it takes longer,
+** and is the keeper's again.
+*/
+static bool reap_awake (struct task *t) {
+  deadline until = sys_now() + EXIT_MOST;
+  bool alone = sys_cpu_shared() < 2, late;
+  do {
+    int status;
+    pthread_mutex_lock(&lock);
+    struct child **at = place_of(t), *c = *at;
+    late = sys_now() >= until;
+    if (c != NULL && !late)
+      unwatch(c);
+    bool ended = c != NULL && take_ended(at, &status);
+    if (c != NULL && !ended && late && !c->watched) {
+      c->watched = true;
+      keeper_watch(c->fd);
+    }
+    pthread_mutex_unlock(&lock);
+    if (ended)
+      bury(c, status);
+    if (c == NULL || ended)
+      return true;
+    if (alone) sched_yield();
+    else for (int i = 0; i < 16; i++) sys_relax();
+  } while (!late);
+  return false;
 }
 
 void process_await_gone (struct task *t) {
   if (t->home != process_mine()->index
       || t->home_generation != load_relaxed(&process_mine()->generation))
+    return;
+  if (reap_awake(t))
     return;
   deadline until = sys_now() + GONE_MOST;
   while (sys_now() < until) {

@@ -5,11 +5,13 @@
 ** it is its only one. Its life is tied to its parent's; it ignores SIGINT (the
 ** parent decides); it leaves by process_end, which runs nothing of the parent's.
 **
-** The parent keeps a list of its children; its keeper reaps each by its pid.
+** The parent keeps a list of its children; who joins one that has ended its task
+** reaps it, or else the keeper does, each by its pid.
 **   P1  While a child is in the list it has not been reaped, so its pid is its
 **       own: signals are sent under the mutex of the list.
 **   P2  A child that ends in good order finishes its task and stores its exit
-**       code itself; the keeper does it for one that does not.
+**       code itself; who reaps it does it for one that does not, and drops its
+**       references: his pages are at hand, to the child each would be a fault.
 ** Guarded by the mutex of process.c, held over a fork: the list.
 */
 #ifndef CONC_PROCESS_H
@@ -31,7 +33,7 @@ enum forked process_fork (struct block *task);
 */
 enum forked process_fork_worker (pid_t *pid, struct process_record **record,
                                  uint32_t *generation);
-/* In the child: flushes, leaves the arena, exits. */
+/* In the child: flushes, ends its thread's record, exits. */
 _Noreturn void process_end (int code);
 
 /* Sends the signal unless it has ended. Was it alive? *error: errno, or 0. */

@@ -336,6 +336,12 @@ void handle_drop (uint32_t slot) {
   pthread_mutex_unlock(&handles_mutex);
 }
 
+void handle_withhold (struct process_record *embryo, uint32_t slot) {
+  struct chunk *c = chunk_at(embryo, slot / HANDLE_CHUNK);
+  if (c != NULL)
+    block_unref(&c->place[slot % HANDLE_CHUNK]);
+}
+
 /* {=== around a fork ===} */
 
 static __thread uint32_t embryo_life;  /* generation of the embryo */
@@ -372,14 +378,15 @@ void process_born_parent (struct process_record *p, pid_t pid) {
 void process_born_child (struct process_record *p) {
   own_fork = false;
   pthread_mutex_unlock(&handles_mutex);
-  uint32_t parent = mine->index;
+  /* not a look at the parent's record, and a store first: each page of shared memory
+     is a fault, and a load takes pages around it along */
+  set_live(p, PARENT(load_relaxed(&p->owner)), getpid());
   if (chunk_at(p, 0) == NULL) {  /* not inherited: a table of its own */
     free_count = 0;
     fresh_slot = 0;
   }
   mine = p;
   record_mine = NULL;
-  set_live(p, parent, getpid());
   self();
 }
 
@@ -403,6 +410,11 @@ void process_leave (void) {
   free_process(p);
 }
 
+void process_depart (void) {
+  if (!has_others(mine, record_mine))
+    record_detach();
+}
+
 /* {=== the sweep ===} */
 
 /* Whatever guard it held is free and repaired when this returns. */
@@ -421,8 +433,7 @@ static bool of_process (struct thread_record *t, struct process_record *p) {
   return load_acquire(&t->owner) == p->index + 1;
 }
 
-static void sweep (struct process_record *p) {
-  uint32_t top = load_relaxed(&root->thread_top);
+static void sweep_threads (struct process_record *p, uint32_t top) {
   for (uint32_t i = 0; i < top; i++)
     if (of_process(&root->threads[i], p))
       sweep_guards(&root->threads[i]);
@@ -432,6 +443,13 @@ static void sweep (struct process_record *p) {
   for (uint32_t i = 0; i < top; i++)
     if (of_process(&root->threads[i], p))
       arena_sweep_hands(&root->threads[i]);
+}
+
+static void sweep (struct process_record *p) {
+  uint32_t top = load_relaxed(&root->thread_top);
+  bool threads = has_others(p, NULL);  /* none: it departed in good order */
+  if (threads)
+    sweep_threads(p, top);
   for (uint32_t i = 0; i < (uint32_t)process_count(); i++) {
     struct process_record *q = process_at(i);
     if (load_acquire(&q->owner) == OWNED(p->index, PROCESS_EMBRYO)) {
@@ -440,7 +458,7 @@ static void sweep (struct process_record *p) {
     }
   }
   drop_handles(p);
-  for (uint32_t i = 0; i < top; i++) {
+  for (uint32_t i = 0; threads && i < top; i++) {
     struct thread_record *t = &root->threads[i];
     if (of_process(t, p)) {
       block_unref(&t->task);

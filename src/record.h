@@ -161,6 +161,8 @@ void process_born_parent (struct process_record *p, pid_t pid);
 void process_born_child (struct process_record *p);
 /* The caller's process ends in good order: drops its handles, frees its records. */
 void process_leave (void);
+/* The same of a child whose parent buries it at once: most is left to him. */
+void process_depart (void);
 /* Asks the system whether p lives; buries it if it died. True: it is gone. */
 bool process_look (struct process_record *p, uint32_t generation);
 /* Asks the system only; nothing is changed. p is live. */
@@ -175,6 +177,8 @@ void process_look_around (void);
 uint32_t handle_new (struct block *b);       /* counted; UINT32_MAX: full */
 struct block *handle_get (uint32_t slot);
 void handle_drop (uint32_t slot);            /* may destroy the block */
+/* After process_embryo: the child is not to have this one of ours. */
+void handle_withhold (struct process_record *embryo, uint32_t slot);
 
 /* Floor 2 tells how to take a dead thread out of its gates. */
 extern void (*record_leave_gates) (struct thread_record *dead);

@@ -24,10 +24,13 @@ static struct roster *roster;          /* constant after init, the same in all p
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
 static struct life *lives;
+static struct life *spare;             /* to be used again: a keeper that never called
+                                          malloc has no pages of it */
 static int nlives;
 static _Atomic uint32_t ends;          /* counts up; futex of those in life_await */
 static _Atomic uint32_t awaited;       /* how many those are */
-static struct life *inherited;         /* of a forked child alone: the parent's */
+static struct life *inherited;         /* of a forked child alone: the parent's, until its
+                                          own first; written by its first thread */
 
 static void before_fork (void);
 static void in_parent (void);
@@ -168,21 +171,56 @@ void roster_open (void) {
 
 /* {=== the lives of this process ===} */
 
+static struct life *life_new (void) {
+  pthread_mutex_lock(&lock);
+  struct life *l = spare;
+  if (l != NULL)
+    spare = l->next;
+  pthread_mutex_unlock(&lock);
+  if (l == NULL && (l = malloc(sizeof *l)) == NULL)
+    return NULL;
+  *l = (struct life){ .task = NULL };
+  return l;
+}
+
+static void life_keep (struct life *l) {
+  pthread_mutex_lock(&lock);
+  l->next = spare;
+  spare = l;
+  pthread_mutex_unlock(&lock);
+}
+
+/* Not under the mutex: a fork holds the handles' mutex when it takes ours. */
+static void life_free (struct life *l) {
+  handle_drop(l->slot);
+  life_keep(l);
+}
+
+/* What the parent's lives had of our table is free again. Their handles were
+   withheld, but for a fork of the host's own. */
+static void forget_inherited (void) {
+  struct life *l;
+  while ((l = inherited) != NULL) {
+    inherited = l->next;
+    life_free(l);
+  }
+}
+
 struct life *life_begin (struct block *task) {
-  struct life *l = calloc(1, sizeof *l);
+  forget_inherited();
+  struct life *l = life_new();
   if (l == NULL)
     return NULL;
   l->task = task_of(task);
   l->pins = 1;
   l->slot = handle_new(task);
   if (l->slot == UINT32_MAX) {
-    free(l);
+    life_keep(l);
     return NULL;
   }
   l->place = enlist(task);
   if (l->place == NO_PLACE) {
-    handle_drop(l->slot);
-    free(l);
+    life_free(l);
     return NULL;
   }
   pthread_mutex_lock(&lock);
@@ -198,12 +236,6 @@ void life_retire (struct life *l) {
   if (l->place != NO_PLACE)
     strike(l->place, &l->task->head);
   l->place = NO_PLACE;
-}
-
-/* Not under the mutex: a fork holds the handles' mutex when it takes ours. */
-static void life_free (struct life *l) {
-  handle_drop(l->slot);
-  free(l);
 }
 
 void life_unpin (struct life *l) {
@@ -271,7 +303,7 @@ void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ct
                 void *ctx) {
   pthread_mutex_lock(&lock);
   int n = 0;
-  struct life **all = malloc((size_t)(nlives + 1) * sizeof *all);
+  struct life **all = nlives > 0 ? malloc((size_t)nlives * sizeof *all) : NULL;
   for (struct life *l = lives; l != NULL && all != NULL; l = l->next) {
     if (fits(l, group, daemon) && !task_has_ended(task_state(l->task))) {
       l->pins++;
@@ -306,13 +338,15 @@ static void in_child (void) {
   pthread_mutex_unlock(&lock);
 }
 
+void roster_withhold (struct process_record *embryo) {
+  pthread_mutex_lock(&lock);
+  for (struct life *l = lives; l != NULL; l = l->next)
+    handle_withhold(embryo, l->slot);
+  pthread_mutex_unlock(&lock);
+}
+
+/* Not freed: to write in them would cost pages. */
 void roster_child (bool inherits) {
-  while (inherited != NULL) {
-    struct life *l = inherited;
-    inherited = l->next;
-    if (inherits)
-      life_free(l);
-    else
-      free(l);
-  }
+  if (!inherits)
+    inherited = NULL;
 }

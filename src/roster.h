@@ -58,8 +58,10 @@ uint32_t roster_add (struct block *task);
 void roster_remove (uint32_t place, struct block *task);
 
 void roster_open (void);
-/* In a forked child: lets go of what was the parent's; its handles, where they
-   were inherited (counted). */
+/* Before a fork: the handles of our lives are not the child's. */
+void roster_withhold (struct process_record *embryo);
+/* In a forked child: our lives are not its own. 'inherits': it has a copy of our
+   table of handles. */
 void roster_child (bool inherits);
 
 #endif

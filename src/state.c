@@ -475,13 +475,15 @@ static void *watch_alloc (void *ud, void *p, size_t osize, size_t nsize) {
   return q;
 }
 
-/* For a forked child, which never closes that state. */
+/* For a forked child, which never closes that state. The first needs no memory of
+   its own: malloc's would be one more page to copy. */
 bool state_watch (lua_State *L) {
+  static struct watch first;
   void *ud;
   lua_Alloc f = lua_getallocf(L, &ud);
   if (f == state_alloc || f == watch_alloc)
     return true;
-  struct watch *w = calloc(1, sizeof *w);
+  struct watch *w = first.alloc == NULL ? &first : calloc(1, sizeof *w);
   if (w == NULL)
     return false;
   w->alloc = f;
@@ -505,11 +507,17 @@ void state_each (lua_State *L, void (*f) (lua_State *co, void *ctx), void *ctx) 
 
 /* {=== load and fork ===} */
 
-static void before_fork (void) { pthread_mutex_lock(&lock); }
+static uint64_t seed_of_child;       /* under the mutex */
+
+static void before_fork (void) {
+  pthread_mutex_lock(&lock);
+  seed_of_child = (uint64_t)state_seed();
+}
+
 static void in_parent (void) { pthread_mutex_unlock(&lock); }
 
 static void in_child (void) {
-  store_relaxed(&seeds, sys_entropy());
+  store_relaxed(&seeds, seed_of_child);
   pthread_mutex_unlock(&lock);
 }
 

@@ -218,3 +218,54 @@ helper.each_pool(function (open, kind)
     assert.are.equal(300 * 301 // 2, sum:result(soon))
   end)
 end)
+
+helper.each_pool(function (open)
+  -- A task that waits for another of its pool runs that itself. A cancel of the inner
+  -- one took that of the outer along: it went on for ever.
+  for _, order in ipairs { "the inner first", "the outer first" } do
+    it("a task and the one that it runs inside are both cancelled, " .. order, function ()
+      local pool <close> = open(1)
+      for _ = 1, 20 do
+        local started, inner = conc.event(), conc.queue()
+        local outer = pool:submit(function ()
+          local f = pool:submit(function () started:set() while true do end end)
+          inner:put(f)
+          pcall(f.result, f)
+          while true do end
+        end)
+        local f = inner:get(soon)
+        assert.is_true(started:wait(soon))
+        if order == "the inner first" then
+          f:cancel()
+          outer:cancel()
+        else
+          outer:cancel()
+          f:cancel()
+        end
+        assert.is_true(outer:join(soon))
+        assert.is_true(f:join(soon))
+        assert.are.equal("cancelled", outer:state())
+        assert.are.equal("cancelled", f:state())
+      end
+      assert.are.equal(1, pool:submit(function () return 1 end):result(soon))
+    end)
+  end
+
+  it("terminate stops a task that swallows the end of the one that it ran", function ()
+    local beats, started = conc.value(0), conc.event()
+    local pool = open(1)
+    local outer = pool:submit(function ()
+      local f = pool:submit(function () started:set() while true do end end)
+      pcall(f.result, f)
+      while true do beats:add(1) end
+    end)
+    assert.is_true(started:wait(soon))
+    pool:terminate()
+    assert.are.equal("cancelled", outer:state())
+    assert.is_truthy(helper.eventually(function ()
+      local n = beats:get()
+      conc.sleep(0.02)
+      return beats:get() == n
+    end))
+  end)
+end)

@@ -29,6 +29,15 @@ struct crew *pool_current (uint32_t *i) {
   return my_crew;
 }
 
+bool pool_outer_stops (struct crew *c) {
+  bool stops = load_acquire(&c->phase) >= POOL_STOPPING;
+  for (int k = 0; k < inline_depth && !stops; k++) {
+    struct block *b = load_relaxed(&c->workers[my_place].runs[k]);
+    stops = b != NULL && (load_full(&task_of(b)->flags) & (TASK_STOPPED | TASK_LATE));
+  }
+  return stops;
+}
+
 /* {=== the run queue (under the guard) ===} */
 
 static void push_back (struct crew *c, struct task *t) {

@@ -182,6 +182,8 @@ int pool_take (struct crew *c, uint32_t i, struct task **t);
 /* The task in runs[0] has ended: its count is dropped, waiters are told. */
 void pool_done (struct crew *c, uint32_t i);
 struct crew *pool_current (uint32_t *i);    /* whose worker the caller is; NULL */
+/* Is one to stop that the calling worker runs the innermost inside of? */
+bool pool_outer_stops (struct crew *c);
 /* Runs a task inside a wait of the calling worker (floor 5's worker.c). */
 extern void (*pool_run_inline) (struct crew *c, struct task *t);
 

@@ -261,7 +261,11 @@ static void run_inline (struct crew *c, struct task *t) {
   struct thread_record *me = self();
   run_task(my_state, c, t);
   if ((load_relaxed(&t->flags) & TASK_STOPPED) != 0)
-    store_relaxed(&me->cancel, 0);   /* it was meant for the inner one */
+    store_full(&me->cancel, 0);      /* it was meant for the inner one */
+  if (pool_outer_stops(c)) {         /* or not for it alone */
+    gate_cancel(me->key);
+    poke_thread(me->key);
+  }
 }
 
 /* {=== its life ===} */

@@ -381,8 +381,8 @@ static int pour_protected (lua_State *L) {
 static const char errors_key = 'e';
 static _Atomic uint32_t errors_waiting;   /* of all states of this process */
 
-/* The error on the top (popped) waits for the next get of the queue at 1. */
-static void keep_error (lua_State *L) {
+/* (queue, error): it waits for the next get of the queue. */
+static int keep_error (lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &errors_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) == LUA_TNIL) {
@@ -392,10 +392,21 @@ static void keep_error (lua_State *L) {
     lua_rawset(L, -5);
     lua_replace(L, -2);
   }
-  lua_pushvalue(L, -3);
+  lua_pushvalue(L, 2);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 3);
   add_relaxed(&errors_waiting, 1);
+  return 0;
+}
+
+/* There is no memory even for the error on the top: it is raised for all that is left. */
+static void give_up (lua_State *L, struct pouring *p) {
+  for (; p->left > 0; p->left--) {
+    const struct record_head *h = (const struct record_head *)(const void *)p->at;
+    if ((h->length & (RECORD_PLAIN | RECORD_BLOCK)) == RECORD_BLOCK)
+      block_destroy(block_in(h));
+    p->at += record_size(h);
+  }
+  lua_error(L);
 }
 
 /* Raises the first error that waits for the queue at 'idx'. */
@@ -429,8 +440,13 @@ static void pour_all (lua_State *L, int idx, const struct sink *s, lua_Integer *
     lua_pushcfunction(L, pour_protected);
     lua_pushvalue(L, idx);
     lua_pushlightuserdata(L, &p);
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+      continue;
+    lua_pushcfunction(L, keep_error);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, -3, 2);
     if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-      keep_error(L);
+      give_up(L, &p);
   }
   *n = p.n;
 }
@@ -440,6 +456,13 @@ static int m_get (lua_State *L) {
   struct queue *q = checkqueue(L, 1);
   checkerrors(L, 1);
   return bind_get(L, q, hold_deadline(L, 2), is_priority(q));
+}
+
+/* Of how many items a list is made ahead. */
+static int list_size (struct queue *q, lua_Integer max) {
+  uint64_t n = queue_length(q);
+  if (n > (uint64_t)max) n = (uint64_t)max;
+  return n < 100000 ? (int)n : 100000;
 }
 
 /* queue:get_many(max [, timeout]) -> list of 1..max | nil, "timeout" | nil, "closed" */
@@ -453,13 +476,15 @@ static int m_get_many (lua_State *L) {
   luaL_checkstack(L, 10, NULL);
   checkerrors(L, 1);
   s.max = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
+  int idx = lua_gettop(L) + 1, ahead = list_size(q, max);
+  lua_createtable(L, ahead, 0);  /* before blocks are in hand */
   rc = queue_get(q, &s, until);
   if (rc != CONC_OK)
     return bind_result(L, rc);
-  int idx = lua_gettop(L) + 1;
-  uint64_t more = queue_length(q);
-  if (more > (uint64_t)(max - s.n)) more = (uint64_t)(max - s.n);
-  lua_createtable(L, (int)(s.n + (more < 100000 ? more : 100000)), 0);
+  if (s.plain && s.n > (uint32_t)ahead) {
+    lua_createtable(L, (int)s.n + list_size(q, max - s.n), 0);
+    lua_replace(L, idx);
+  }
   do {
     pour_all(L, idx, &s, &n);
     s.max = (uint32_t)(max - n < UINT32_MAX ? max - n : UINT32_MAX);

@@ -99,7 +99,9 @@ for _, kind in ipairs(helper.kinds) do
     return errors[1]
   end)
   road(kind .. " pool: imap", function (v)
-    for _, x in pools[kind]:imap(function (x) return x end, { v }) do return x end
+    local got
+    for _, x in pools[kind]:imap(function (x) return x end, { v }) do got = x end
+    return got
   end)
 end
 
@@ -138,7 +140,9 @@ road("queue: items", function (v)
   local q = conc.queue()
   q:put(v)
   q:close()
-  for x in q:items() do return x end
+  local got
+  for x in q:items() do got = x end
+  return got
 end)
 road("queue: selected", function (v)
   local q = conc.queue()
@@ -214,7 +218,9 @@ describe("random graphs arrive equal, identity included:", function ()
 end)
 
 describe("numbers keep every bit", function ()
-  local function bits(x) return math.type(x) .. string.pack(math.type(x) == "float" and "n" or "j", x) end
+  local function bits(x)
+    return math.type(x) .. string.pack(math.type(x) == "float" and "n" or "j", x)
+  end
   local numbers = { 0, -1, math.maxinteger, math.mininteger, 0.0, -0.0, 5e-324, 1 / 0, -1 / 0 }
   for i = 0, 63 do
     numbers[#numbers + 1] = 1 << i

@@ -9,6 +9,9 @@
 ** where nobody dies, a lost wake is an invalid end state, which spin reports.
 **
 **   word:  AWAKE --cas--> ASLEEP --swap by the waker--> RUNG --swap--> AWAKE
+**
+** ASLEEP is each of the ways of sleeping; who is made to look (lookout.pml) is here
+** one of those rung for nothing.
 */
 #define N 2
 mtype = { AWAKE, ASLEEP, RUNG };

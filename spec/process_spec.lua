@@ -65,6 +65,66 @@ describe("conc.process", function ()
     end
   end)
 
+  -- Who joins it reaps it himself: one of them, once.
+  it("is reaped once, whoever joins it", function ()
+    for _ = 1, 20 do
+      local p = conc.process(function () return 1 end)
+      local joiners = {}
+      for i = 1, 3 do
+        joiners[i] = conc.thread(function (q) return q:join(5), q:exitcode() end, p)
+      end
+      assert.are.equal(1, p:result(soon))
+      for _, t in ipairs(joiners) do
+        local joined, code = t:result(soon)
+        assert.is_true(joined)
+        assert.are.equal(0, code)
+      end
+      assert.is_false(exists(p:pid()))
+    end
+  end)
+
+  -- Its exit is awaited awake for a moment only: here its output is stuck for longer.
+  it("is joined though its exit takes long", function ()
+    local out = assert(io.popen("sleep 0.5; cat > /dev/null", "w"))
+    out:setvbuf("full", 1 << 20)
+    local p = conc.process(function ()
+      out:write(("x"):rep(1 << 19))
+    end)
+    assert.is_true(p:join(soon))
+    assert.are.equal(0, p:exitcode())
+    assert.is_false(exists(p:pid()))
+    out:close()
+  end)
+
+  -- They run on a coroutine that is made once; but a child runs on its own.
+  it("runs children of children on coroutines of their own, the parent's unharmed", function ()
+    local function count(n)
+      local me = coroutine.running()
+      if n == 0 then return 0 end
+      local p = conc.process(count, n - 1)
+      local below = p:result(5)
+      assert(me == coroutine.running() and coroutine.isyieldable() == false)
+      return below + 1
+    end
+    assert.are.equal(4, conc.process(count, 4):result(soon))
+    local values = {}
+    for i = 1, 40 do values[i] = i end
+    local p = conc.process(function (...) return select("#", ...), ... end, table.unpack(values))
+    assert.are.same({40, table.unpack(values)}, {p:result(soon)})
+    assert.are.equal(2, conc.process(function (...) return select("#", ...) end, 1, nil)
+                          :result(soon))
+  end)
+
+  it("sees a hook that its parent had, as a new coroutine does", function ()
+    local function mask() return select(2, debug.gethook()) end
+    debug.sethook(function () end, "", 1000000)
+    local with = conc.process(function () return (select(3, debug.gethook())) end)
+    debug.sethook()
+    local without = conc.process(mask)
+    assert.are.equal(1000000, with:result(soon))
+    assert.are.equal("", without:result(soon) or "")
+  end)
+
   it("takes signals by number and name, and tells whether it was alive", function ()
     local p = conc.process(function () conc.sleep(60) end)
     assert.is_true(p:kill(0))

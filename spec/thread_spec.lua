@@ -290,6 +290,45 @@ describe("conc.thread", function ()
     for i = 1, 200 do assert.are.equal(i, all[i]:result(soon)) end
   end)
 
+  -- States are copies of the first; where a table of one has its entries follows from
+  -- their addresses. A copy that lies elsewhere finds nothing in tables hashed by
+  -- more of an address than all copies have in common.
+  it("has all that a state has in each of many that live at once", function ()
+    local barrier, threads = conc.barrier(24), {}
+    local function look()
+      local bad = {}
+      barrier:wait()
+      for name, library in pairs(package.loaded) do
+        if type(library) == "table" then
+          for key, value in pairs(library) do
+            if rawget(library, key) ~= value then bad[#bad + 1] = name .. "." .. tostring(key) end
+            if type(value) == "function" and not conc.can_send(value) then
+              bad[#bad + 1] = "cannot send " .. name .. "." .. tostring(key)
+            end
+          end
+        end
+      end
+      local keyed = {}
+      for _, value in pairs(_G) do keyed[value] = true end
+      for _, value in pairs(_G) do if not keyed[value] then bad[#bad + 1] = "lost" end end
+      local inner = require("conc").thread(function () return string.gmatch, io.lines end)
+      local gmatch, lines = inner:result(5)
+      if gmatch ~= string.gmatch or lines ~= io.lines then bad[#bad + 1] = "another function" end
+      string.added = true  -- nobody else is to see it
+      return table.concat(bad, ", "), math.random(0), ("x"):rep(300)
+    end
+    for _ = 1, 2 do  -- the second time in states that were used before
+      local seen = {}
+      for i = 1, 24 do threads[i] = conc.thread(look) end
+      for i = 1, 24 do
+        local bad, random = threads[i]:result(soon)
+        assert.are.equal("", bad)
+        assert.is_nil(seen[random])
+        seen[random] = true
+      end
+    end
+  end)
+
   it("has finalizers run and files flushed before its join returns", function ()
     local path = os.tmpname()
     local t <close> = conc.thread(function (p)

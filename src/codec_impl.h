@@ -439,7 +439,8 @@ struct place_map {
   struct place places[];
 };
 static inline struct place *map_slot (struct place_map *m, const void *address) {
-  uint64_t h = (uint64_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15);
+  /* the lower half alone: that is the same in a copy of the state (state.c) */
+  uint64_t h = (uint64_t)(uint32_t)(uintptr_t)address * UINT64_C(0x9E3779B97F4A7C15);
   uint32_t i = (uint32_t)(h >> 32) & m->mask;
   while (m->places[i].address != NULL && m->places[i].address != address)
     i = (i + 1) & m->mask;

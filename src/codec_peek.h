@@ -56,6 +56,7 @@ enum peek_type {
   PEEK_SHORT = 0x44, PEEK_LONG = 0x54, PEEK_TABLE = 0x45
 };
 #define peek_is_nil(type)  (((type) & 0x0f) == 0)
+#define PEEK_COLLECTABLE   0x40    /* in a type: the value is an address of Lua's */
 #define PEEK_NOT_REAL  0x80    /* in flags: the array has a power of 2 of slots */
 
 /*

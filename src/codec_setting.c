@@ -144,6 +144,11 @@ static inline uint64_t mix (uint64_t h, uint64_t x) {
   return h ^ h >> 32;
 }
 
+/* Of an address the lower half: that is the same in a copy of the state (state.c). */
+static inline uint64_t bits_of (const struct peek_node *x) {
+  return x->type & PEEK_COLLECTABLE ? (uint32_t)x->u.i : (uint64_t)x->u.i;
+}
+
 /* 0: it cannot be told. */
 static uint64_t hash_libraries (const struct codec_state *cs) {
   uint64_t h = 1;
@@ -153,13 +158,13 @@ static uint64_t hash_libraries (const struct codec_state *cs) {
     const struct peek_table *t = (const struct peek_table *)cs->libraries[i];
     if (t == NULL || peek_array_size(t) != 0)
       return 0;
-    h = mix(h, (uint64_t)(uintptr_t)t->metatable);
+    h = mix(h, (uint32_t)(uintptr_t)t->metatable);
     const struct peek_node *x = t->nodes, *end = x + ((size_t)1 << t->log_nodes);
     for (; x < end; x++) {
       if (peek_is_nil(x->type))
         continue;
-      h = mix(h, (uint64_t)x->key.i ^ ((uint64_t)x->type << 56));
-      h = mix(h, (uint64_t)x->u.i);
+      h = mix(h, (uint32_t)x->key.i ^ ((uint64_t)x->type << 56));  /* mostly a string */
+      h = mix(h, bits_of(x));
     }
   }
   return h != 0 ? h : 1;

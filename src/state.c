@@ -9,6 +9,18 @@
 **       one store. The handler runs on the thread that changes them.
 **   C2  A coroutine's block is cleared before it gets into the table: to set a
 **       hook in one that is not yet begun touches no stray pointer.
+**
+** The model. To open the libraries takes ten times as long as to copy what they
+** are then, so it is done once: the first state's image is the model, and others
+** begin as a copy of it, with the pointers into the region set right (each word
+** that could be one is). What makes that sound:
+**   M1  Regions lie whole multiples of 4 GiB apart, so a pointer's lower half is the
+**       same in each; and Lua hashes by that half (ltable.c, point2uint), as do our
+**       own tables in a state (codec_impl.h).
+**   M2  A copy's allocator is set to its own 'struct state' each time.
+** Where no such place is to be had, a state is made from nothing, with an image of
+** its own; so have the few that are used again and again, since to copy that is
+** faster still.
 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -26,6 +38,9 @@
 #define REGION_SIZE   ((size_t)256 * 1024)
 #define ROOM          ((size_t)64 * 1024)    /* left for the state's own use */
 #define KEEP          64                     /* free states kept, at most */
+#define HOT           4                      /* with images of their own, beside the model */
+#define SLOTS         4096                   /* places tried for regions */
+#define APART         ((uint64_t)1 << 32)    /* M1 */
 #define ALIGN         16
 
 /* {=== the table of coroutines ===} */
@@ -111,13 +126,21 @@ static void cos_clear (struct coroutines *c) {
 
 /* {=== allocators ===} */
 
+/* While a state is made, what is freed in its region is used again: then the image
+   is small. Blocks by their size in units of ALIGN; the larger ones in one list. */
+#define SMALL  32
+struct hole { struct hole *next; size_t size; };
+struct holes { struct hole *small[SMALL + 1], *large; };
+
 struct state {
   lua_State *L;
   struct state *next;          /* in the free list */
   char *base, *limit;          /* the region; constant */
   char *top;                   /* next free byte of it */
-  char *image;                 /* what [base, base + image_size) was */
+  struct holes *holes;         /* NULL: it has been made */
+  char *image;                 /* what [base, base + image_size) was; NULL: the model's copy */
   size_t image_size;
+  uint32_t resets;
   size_t image_libraries;      /* C libraries that it has loaded */
   uint32_t group;
   bool plain;                  /* no finalizer can exist but the image's own */
@@ -129,8 +152,41 @@ static bool in_region (const struct state *s, const void *p) {
   return (const char *)p >= s->base && (const char *)p < s->limit;
 }
 
+static size_t round_up (size_t size) {
+  return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+static void hole_put (struct holes *h, void *p, size_t size) {
+  if (size == 0)
+    return;
+  struct hole *x = p, **list = size <= SMALL * ALIGN ? &h->small[size / ALIGN] : &h->large;
+  x->size = size;
+  x->next = *list;
+  *list = x;
+}
+
+static void *hole_take (struct holes *h, size_t size) {
+  struct hole **at = &h->large;
+  for (size_t i = size / ALIGN; i <= SMALL; i++)
+    if (h->small[i] != NULL) {
+      at = &h->small[i];
+      break;
+    }
+  while (*at != NULL && (*at)->size < size)
+    at = &(*at)->next;
+  struct hole *x = *at;
+  if (x != NULL) {
+    *at = x->next;
+    hole_put(h, (char *)x + size, x->size - size);
+  }
+  return x;
+}
+
 static void *region_alloc (struct state *s, size_t size) {
-  size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+  size = round_up(size);
+  void *hole = s->holes != NULL ? hole_take(s->holes, size) : NULL;
+  if (hole != NULL)
+    return hole;
   if ((size_t)(s->limit - s->top) < size)
     return NULL;
   void *p = s->top;
@@ -152,6 +208,8 @@ static void drop (struct state *s, void *p, size_t size) {
     s->outside--;
     free(p);
   }
+  else if (s->holes != NULL)
+    hole_put(s->holes, p, round_up(size));
 }
 
 static void *fresh (struct state *s, size_t tag, size_t size) {
@@ -175,9 +233,18 @@ static void *move (struct state *s, void *p, size_t osize, size_t nsize) {
   void *q = region_alloc(s, nsize);
   if (q == NULL)
     q = outside_alloc(s, nsize);
-  if (q != NULL)
+  if (q != NULL) {
     memcpy(q, p, osize);
+    if (s->holes != NULL)
+      hole_put(s->holes, p, round_up(osize));
+  }
   return q;
+}
+
+static void *shrink (struct state *s, void *p, size_t osize, size_t nsize) {
+  if (s->holes != NULL)
+    hole_put(s->holes, (char *)p + round_up(nsize), round_up(osize) - round_up(nsize));
+  return p;
 }
 
 /* The lua_Alloc of our states. */
@@ -191,7 +258,7 @@ static void *state_alloc (void *ud, void *p, size_t osize, size_t nsize) {
   }
   if (!in_region(s, p))
     return realloc(p, nsize);
-  return nsize <= osize ? p : move(s, p, osize, nsize);
+  return nsize <= osize ? shrink(s, p, osize, nsize) : move(s, p, osize, nsize);
 }
 
 /* Tells how large the block of a coroutine is. */
@@ -254,14 +321,6 @@ static void warn_on (void *ud, const char *msg, int tocont) {
   warn_more(ud, msg, tocont);
 }
 
-static void state_free (struct state *s) {
-  cos_clear(&s->cos);
-  if (s->base != NULL)
-    munmap(s->base, REGION_SIZE);
-  free(s->image);
-  free(s);
-}
-
 /* How many C libraries the state has loaded, of those that lua_close lets go of. */
 static size_t loaded_libraries (lua_State *L) {
   lua_settop(L, 0);
@@ -269,49 +328,188 @@ static size_t loaded_libraries (lua_State *L) {
   return lua_istable(L, -1) ? (size_t)lua_rawlen(L, -1) : SIZE_MAX;
 }
 
-/* Opens the libraries with the whole region as room, then takes the image. */
-static bool furnish (struct state *s) {
+/* {=== the model ===} */
+
+struct model {
+  char *base;                      /* where it was made */
+  char *bytes;                     /* what was there then */
+  size_t size, libraries;
+  size_t main;                     /* where its lua_State is in it */
+  uint32_t *pointers;              /* where pointers into the region are */
+  size_t npointers;
+};
+static struct model *_Atomic the_model;   /* constant once it is there */
+static _Atomic int hot_count;
+
+static uint64_t word_at (const char *p) {
+  uint64_t x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+
+/* Notes where the pointers are; or, without 'to', counts them. */
+static size_t find_pointers (const char *bytes, size_t size, const char *base, uint32_t *to) {
+  size_t n = 0;
+  for (size_t i = 0; i + sizeof(uint64_t) <= size; i += sizeof(uint64_t))
+    if (word_at(bytes + i) - (uint64_t)(uintptr_t)base < REGION_SIZE) {
+      if (to != NULL) to[n] = (uint32_t)i;
+      n++;
+    }
+  return n;
+}
+
+/* The state has been made, with an image of its own: that is the model from now on,
+   unless there is one. */
+static void become_model (struct state *s) {
+  struct model *m = malloc(sizeof *m), *none = NULL;
+  if (m == NULL || sizeof(void *) != sizeof(uint64_t)) {
+    free(m);
+    return;
+  }
+  *m = (struct model){ s->base, s->image, s->image_size, s->image_libraries,
+                       (size_t)((char *)s->L - s->base), NULL, 0 };
+  m->npointers = find_pointers(m->bytes, m->size, m->base, NULL);
+  m->pointers = malloc((m->npointers + 1) * sizeof *m->pointers);
+  if (m->pointers != NULL)
+    find_pointers(m->bytes, m->size, m->base, m->pointers);
+  if (m->pointers == NULL || !cas_acqrel(&the_model, &none, m)) {
+    free(m->pointers);
+    free(m);
+  }
+}
+
+static void copy_model (struct state *s, const struct model *m) {
+  uint64_t delta = (uint64_t)(uintptr_t)s->base - (uint64_t)(uintptr_t)m->base;
+  memcpy(s->base, m->bytes, m->size);
+  for (size_t i = 0; delta != 0 && i < m->npointers; i++) {
+    char *at = s->base + m->pointers[i];
+    uint64_t x = word_at(at) + delta;
+    memcpy(at, &x, sizeof x);
+  }
+}
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE  0x100000
+#endif
+
+static void *map_at (uint64_t at, int flags) {
+  void *p = mmap((void *)(uintptr_t)at, REGION_SIZE, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  return p != MAP_FAILED ? p : NULL;
+}
+
+/* A region for a copy of the model (M1); NULL: the system has none, or no such call. */
+static void *map_slot (const struct model *m) {
+  static _Atomic uint32_t turn;
+  for (int i = 0; i < 64; i++) {
+    uint64_t below = (add_relaxed(&turn, 1) % SLOTS + 1) * APART;
+    uint64_t base = (uint64_t)(uintptr_t)m->base;
+    if (base <= below + APART)
+      continue;
+    void *p = map_at(base - below, MAP_FIXED_NOREPLACE);
+    if (p == NULL)
+      continue;  /* somebody is there */
+    if ((uint64_t)(uintptr_t)p == base - below)
+      return p;
+    munmap(p, REGION_SIZE);
+    return NULL;
+  }
+  return NULL;
+}
+
+/* {=== making ===} */
+
+static bool owns_image (const struct state *s) {
+  struct model *m = load_acquire(&the_model);
+  return s->image != NULL && (m == NULL || s->image != m->bytes);
+}
+
+static void state_free (struct state *s) {
+  cos_clear(&s->cos);
+  if (s->base != NULL)
+    munmap(s->base, REGION_SIZE);
+  if (owns_image(s)) {
+    free(s->image);
+    if (s->resets > 0) add_relaxed(&hot_count, -1);
+  }
+  free(s);
+}
+
+static void has_begun (struct state *s, size_t size, size_t libraries) {
+  s->image_size = size;
+  s->image_libraries = libraries;
+  s->top = s->base + size;
+  s->limit = s->base + REGION_SIZE;
+  if ((size_t)(s->limit - s->top) > ROOM)
+    s->limit = s->top + ROOM;
+  s->plain = true;
+}
+
+/* Opens the libraries in the region; what was freed meanwhile is used again. */
+static bool open_libraries (struct state *s) {
+  struct holes holes;
+  memset(&holes, 0, sizeof holes);
+  s->holes = &holes;
   s->limit = s->base + REGION_SIZE;
   s->L = lua_newstate(state_alloc, s);
   if (s->L == NULL)
     return false;
   lua_atpanic(s->L, panic);
   lua_setwarnf(s->L, warn_off, s->L);
+  int pause = lua_gc(s->L, LUA_GCSETPAUSE, 100);
   lua_pushcfunction(s->L, maker);
-  if (lua_pcall(s->L, 0, 0, 0) != LUA_OK || s->outside != 0) {
-    lua_close(s->L);
+  bool good = lua_pcall(s->L, 0, 0, 0) == LUA_OK && s->outside == 0;
+  if (good) {
+    lua_settop(s->L, 0);
+    lua_gc(s->L, LUA_GCSETPAUSE, pause);
+    lua_gc(s->L, LUA_GCCOLLECT);
+  }
+  s->holes = NULL;
+  return good;
+}
+
+static bool furnish (struct state *s) {
+  if (!open_libraries(s)) {
+    if (s->L != NULL) lua_close(s->L);
     return false;
   }
-  s->image_libraries = loaded_libraries(s->L);
+  size_t libraries = loaded_libraries(s->L), size = (size_t)(s->top - s->base);
   lua_settop(s->L, 0);
-  s->image_size = (size_t)(s->top - s->base);
-  if ((size_t)(s->limit - s->top) > ROOM)
-    s->limit = s->top + ROOM;
-  s->image = malloc(s->image_size);
+  s->image = malloc(size);
   if (s->image == NULL) {
     lua_close(s->L);
     return false;
   }
-  memcpy(s->image, s->base, s->image_size);
-  s->plain = true;
+  memcpy(s->image, s->base, size);
+  has_begun(s, size, libraries);
   return true;
 }
 
+static void begin_as_copy (struct state *s, const struct model *m) {
+  sys_populate(s->base, (m->size + 4095) & ~(size_t)4095);
+  copy_model(s, m);
+  s->L = (lua_State *)(void *)(s->base + m->main);
+  lua_setallocf(s->L, state_alloc, s);
+  has_begun(s, m->size, m->libraries);
+}
+
 static struct state *state_new (void) {
+  struct model *m = load_acquire(&the_model);
   struct state *s = calloc(1, sizeof *s);
   if (s == NULL)
     return NULL;
-  void *at = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) {
-    free(s);
-    return NULL;
+  s->base = m != NULL ? map_slot(m) : NULL;
+  if (s->base != NULL) {
+    begin_as_copy(s, m);
+    return s;
   }
-  s->base = s->top = at;
-  if (!furnish(s)) {
+  s->base = s->top = map_at(0, 0);
+  if (s->base == NULL || !furnish(s)) {
     state_free(s);
     return NULL;
   }
+  if (m == NULL)
+    become_model(s);
   return s;
 }
 
@@ -367,12 +565,26 @@ static bool nothing_to_close (struct state *s) {
   return libraries != SIZE_MAX && libraries == s->image_libraries;
 }
 
+/* For one that is used again and again. */
+static void take_image (struct state *s) {
+  if (add_relaxed(&hot_count, 1) < HOT && (s->image = malloc(s->image_size)) != NULL)
+    memcpy(s->image, s->base, s->image_size);
+  else
+    add_relaxed(&hot_count, -1);
+}
+
 static void reset (struct state *s) {
   cos_clear(&s->cos);
-  memcpy(s->base, s->image, s->image_size);
+  if (s->image != NULL)
+    memcpy(s->base, s->image, s->image_size);
+  else
+    copy_model(s, load_acquire(&the_model));
+  lua_setallocf(s->L, state_alloc, s);
   s->top = s->base + s->image_size;
   s->plain = true;
   s->outside = 0;
+  if (s->image == NULL && ++s->resets > 1)
+    take_image(s);
 }
 
 void state_give (lua_State *L) {

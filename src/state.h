@@ -7,13 +7,15 @@
 **   region  [ libraries as opened ............ | room ............. ]
 **   image   [ copy of the first part, byte for byte ]
 **
-** While the state is made, its blocks come from the region one after the other;
-** then the image is taken. Later blocks come from the room and, when that is
-** used up, from malloc. state_give closes the state (lua_close: finalizers run,
-** malloc's blocks are freed) and copies the image back: what the next one
-** gets is bit for bit a state whose libraries have just been opened, and
-** nothing that the last one did can be seen in it. Pointers in the image point
-** into the region itself or at code, so it fits no other region.
+** While the state is made, its blocks come from the region; then the image is
+** taken. Later blocks come from the room and, when that is used up, from malloc.
+** state_give closes the state (lua_close: finalizers run, malloc's blocks are
+** freed) and copies the image back: what the next one gets is bit for bit a
+** state whose libraries have just been opened, and nothing that the last one did
+** can be seen in it. Pointers in the image point into the region itself or at
+** code. The first image is the model of the states made later: in them the
+** pointers into the region are moved along (state.c), so they have no image of
+** their own, and nothing is opened for them.
 **
 ** lua_close is left out where it would do nothing but free blocks of the
 ** region: no block of malloc's is left, and no finalizer can exist, since no

@@ -52,11 +52,23 @@ static char *report_of (const char *text) {
   return s;
 }
 
+static int text_of (lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
 /* error value -> itself, traceback, text */
 static int describe (lua_State *L) {
   lua_settop(L, 1);
   lua_pushstring(L, traceback);
-  luaL_tolstring(L, 1, NULL);
+  lua_pushcfunction(L, text_of);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    const char *why = lua_tostring(L, -1);
+    lua_pushfstring(L, "(error object is a %s value; its __tostring failed: %s)",
+                    luaL_typename(L, 1), why != NULL ? why : "?");
+    lua_replace(L, 3);
+  }
   return 3;
 }
 
@@ -103,7 +115,7 @@ static void fail (lua_State *L, struct outcome *o) {
   }
   lua_pushcfunction(L, describe);
   lua_insert(L, at);
-  if (lua_pcall(L, 1, 3, 0) != LUA_OK) {  /* its __tostring failed */
+  if (lua_pcall(L, 1, 3, 0) != LUA_OK) {  /* no memory */
     const char *text = lua_tostring(L, -1);
     lua_pushnil(L);
     lua_pushstring(L, text != NULL ? text : "(error without a text)");

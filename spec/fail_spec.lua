@@ -3,7 +3,8 @@
 -- left behind.
 -- timeout: 600
 local core = require "conc.core"
-local fail = require "fail"  -- spec/c/fail_so.c
+local has_http, http = pcall(require, "conc.http")
+local fail = require "fail"  -- spec/c/fail_so.c: all that it is to redirect is loaded
 local helper = require "spec.helper"
 local operations = require "spec.failing"
 
@@ -67,7 +68,7 @@ local function has_leak(what, run, arm)
   return ("%s: %d blocks of malloc's, %d maps"):format(what, blocks, maps)
 end
 
-for _, what in ipairs(fail.names) do
+for _, what in ipairs { "malloc", "mmap", "fork", "pthread_create", "descriptor" } do
   describe("a " .. what .. " that fails the n-th time", function ()
     local function arm(n) return fail.at(what, n) > 0 end
     for _, operation in ipairs(operations) do
@@ -81,6 +82,78 @@ for _, what in ipairs(fail.names) do
     end
   end)
 end
+
+describe("conc.http", function ()
+  if not has_http then pending("built without libcurl") return end
+
+  local servers = require "spec.http.servers"
+  local dir, server
+
+  setup(function ()
+    local pipe = io.popen("mktemp -d")
+    dir = pipe:read("l")
+    pipe:close()
+    server = servers.misbehaving(dir)
+  end)
+  teardown(function ()
+    server.stop()
+    os.execute("rm -r '" .. dir .. "'")
+  end)
+
+  local function need(value, e)
+    if not value then error(tostring(e), 0) end
+    return value
+  end
+
+  local requests = {
+    get = function () assert.are.equal(200, need(http.get(server.url .. "/echo")).status) end,
+    post = function ()
+      local r = need(http.post(server.url .. "/echo", {
+        headers = { ["X-One"] = "1", ["X-Two"] = "2" }, auth = { "ann", "secret" },
+        form = { a = "b", c = "d" },
+      }))
+      assert.truthy(r.body:find("a=b", 1, true))
+    end,
+    ["post files"] = function ()
+      local r = need(http.post(server.url .. "/echo", {
+        files = { one = { data = "first" }, two = { data = "second" } },
+      }))
+      assert.truthy(r.body:find("second", 1, true))
+    end,
+    redirect = function ()
+      assert.are.equal(200, need(http.get(server.url .. "/302?/echo")).status)
+    end,
+    session = function ()
+      local s <close> = http.session { headers = { ["X-Mine"] = "1" } }
+      need(s:get(server.url .. "/cookie?a=1"))
+      assert.truthy(need(s:get(server.url .. "/echo")).body:find("a=1", 1, true))
+    end,
+    ["get_many"] = function ()
+      local got, errors = http.get_many { server.url .. "/echo", server.url .. "/echo?2" }
+      for i = 1, 2 do need(got[i], errors and errors[i]) end
+    end,
+    download = function ()
+      local path = dir .. "/got"
+      os.remove(path)
+      local n, e = http.download(server.url .. "/content?5000", path)
+      os.remove(path .. ".part")
+      need(n, e)
+      assert.is_true(os.remove(path))
+    end,
+  }
+
+  for _, what in ipairs { "malloc", "curl" } do
+    local function arm(n) return fail.at(what, n) > 0 end
+    for name, run in pairs(requests) do
+      it(("costs an error and nothing else: %s, %s fails"):format(name, what), function ()
+        run()
+        walk(run, arm)
+        assert.is_nil(has_leak(what, run, arm))
+        run()
+      end)
+    end
+  end
+end)
 
 -- What is kept once it was made is made only by the first who needs it: here each
 -- is the first.

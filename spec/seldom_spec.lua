@@ -133,6 +133,48 @@ describe("a pool's worker", function ()
   end)
 end)
 
+describe("the way to what does not travel", function ()
+  local thread = coroutine.create(print)
+
+  local function way(value)
+    local ok, e = pcall(conc.encode, value)
+    assert.is_false(ok)
+    return e
+  end
+
+  it("names keys of all kinds", function ()
+    for text, value in pairs {
+      ["field 'deep' of element 3 of value"] = { 1, 2, { deep = thread } },
+      ["field [1.5] of value"] = { [1.5] = thread },
+      ["field [true] of value"] = { [true] = thread },
+      ["field [a table] of value"] = { [{}] = thread },
+      ["field '" .. ("k"):rep(60) .. "...' of value"] = { [("k"):rep(100)] = thread },
+      ["a key of value"] = { [thread] = 1 },
+    } do
+      assert.are.equal("cannot send " .. text .. ": a coroutine does not travel", way(value))
+    end
+  end)
+
+  it("is cut where it is long", function ()
+    local deep = thread
+    for _ = 1, 500 do deep = { deep } end
+    local cut = "^cannot send element 1 of .*element 1 of %.%.%. of value: a coroutine"
+    assert.matches(cut, way(deep))
+  end)
+
+  it("goes through functions, with or without names", function ()
+    local up = thread
+    local function f() return up end
+    assert.matches("^cannot send upvalue 'up' of function at [^ ]*seldom_spec.lua:%d+ %(coroutine%)",
+      way(f))
+    local bare = load(string.dump(f, true))
+    debug.setupvalue(bare, 1, thread)
+    assert.matches("^cannot send upvalue 1 of function at %?:%d+ %(coroutine%)", way({ bare }))
+    local main = load("return 1", "=chunk", "t", { bad = thread })
+    assert.matches("^cannot send field 'bad' of upvalue '_ENV' of main chunk of chunk", way(main))
+  end)
+end)
+
 describe("who is wrong is told", function ()
   it("in methods of futures and pools that are called with something else", function ()
     local pool <close> = conc.thread_pool(1)

@@ -8,8 +8,9 @@
 **   fail.live() -> blocks, maps of malloc's and of mmap's that the core has, counted
 **                               from the loading of this module on
 **
-** The core's own imports are redirected (the slots of its global offset table),
-** so nothing but the core is touched, and nothing needs to be preloaded.
+** The core's own imports, and those of the HTTP module where it is loaded before,
+** are redirected (the slots of their global offset tables), so nothing else is
+** touched, and nothing needs to be preloaded.
 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,9 +30,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum what { MALLOC, MMAP, FORK, PTHREAD_CREATE, DESCRIPTOR, WHATS };
+enum what { MALLOC, MMAP, FORK, PTHREAD_CREATE, DESCRIPTOR, CURL, WHATS };
 static const char *const names[] = {
-  "malloc", "mmap", "fork", "pthread_create", "descriptor", NULL
+  "malloc", "mmap", "fork", "pthread_create", "descriptor", "curl", NULL
 };
 
 static _Atomic long left[WHATS];
@@ -146,13 +147,26 @@ static int my_signalfd (int fd, const sigset_t *set, int flags) {
 }
 
 typedef void any (void);
-static const struct { const char *name; any *mine; } table[] = {
-  { "malloc", (any *)my_malloc }, { "calloc", (any *)my_calloc },
-  { "realloc", (any *)my_realloc }, { "strdup", (any *)my_strdup },
-  { "free", (any *)my_free }, { "mmap", (any *)my_mmap }, { "munmap", (any *)my_munmap },
-  { "mmap64", (any *)my_mmap }, { "fork", (any *)my_fork },
-  { "pthread_create", (any *)my_pthread_create }, { "eventfd", (any *)my_eventfd },
-  { "epoll_create1", (any *)my_epoll_create1 }, { "signalfd", (any *)my_signalfd },
+
+/* What makes something of libcurl's: a pointer, of at most two. */
+#define MAKERS(X) X(curl_easy_init) X(curl_mime_init) X(curl_mime_addpart) \
+  X(curl_multi_init) X(curl_share_init) X(curl_slist_append) X(curl_url)
+#define MAKER(name) \
+  static any *name; \
+  static void *my_##name (void *a, void *b) { \
+    return fails(CURL) ? NULL : ((void *(*) (void *, void *))name)(a, b); \
+  }
+MAKERS(MAKER)
+#define MAKER_ROW(name)  { #name, (any *)my_##name, &name },
+
+static const struct { const char *name; any *mine; any **original; } table[] = {
+  MAKERS(MAKER_ROW)
+  { "malloc", (any *)my_malloc, NULL }, { "calloc", (any *)my_calloc, NULL },
+  { "realloc", (any *)my_realloc, NULL }, { "strdup", (any *)my_strdup, NULL },
+  { "free", (any *)my_free, NULL }, { "mmap", (any *)my_mmap, NULL }, { "munmap", (any *)my_munmap, NULL },
+  { "mmap64", (any *)my_mmap, NULL }, { "fork", (any *)my_fork, NULL },
+  { "pthread_create", (any *)my_pthread_create, NULL }, { "eventfd", (any *)my_eventfd, NULL },
+  { "epoll_create1", (any *)my_epoll_create1, NULL }, { "signalfd", (any *)my_signalfd, NULL },
 };
 
 /* {=== the core's imports ===} */
@@ -166,18 +180,24 @@ static void redirect (const struct dl_phdr_info *info, const ElfW(Rela) *rela, s
       if (strcmp(name, table[k].name) == 0) {
         uintptr_t slot = info->dlpi_addr + rela[i].r_offset;
         mprotect((void *)(slot & ~(page - 1)), page, PROT_READ | PROT_WRITE);
+        if (table[k].original != NULL)
+          *table[k].original = *(any **)slot;
         *(any **)slot = table[k].mine;
       }
   }
 }
 
+static bool ends_in (const char *path, const char *end) {
+  size_t n = strlen(path), m = strlen(end);
+  return n >= m && strcmp(path + n - m, end) == 0;
+}
+
 static int visit (struct dl_phdr_info *info, size_t unused, void *found) {
-  static const char core[] = "conc/core.so";
-  size_t n = strlen(info->dlpi_name);
   (void)unused;
-  if (n < sizeof core - 1 || strcmp(info->dlpi_name + n - (sizeof core - 1), core) != 0)
+  bool core = ends_in(info->dlpi_name, "conc/core.so");
+  if (!core && !ends_in(info->dlpi_name, "conc/http_core.so"))
     return 0;
-  *(bool *)found = true;
+  *(bool *)found |= core;
   const ElfW(Dyn) *d = NULL;
   for (int i = 0; i < info->dlpi_phnum; i++)
     if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)

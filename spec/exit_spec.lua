@@ -169,6 +169,32 @@ describe("an error that nobody asks for", function ()
     assert.matches('process "process%-%d+" failed: ', r.err)
   end)
 
+  -- It was not: os.exit runs no finalizer, and a child's end none of its state.
+  for _, how in ipairs { "by os.exit", "by os.exit in a thread", "in a child" } do
+    it("is printed at the end " .. how .. ", once", function ()
+      local body = [[
+        t = conc.thread({name = "first"}, function () error {code = 5} end)
+        p = conc.process({name = "second"}, function () error "bang" end)
+        q = conc.process({name = "third"}, function () os.exit(3) end)
+        asked = conc.thread(function () error "asked" end)
+        pcall(asked.result, asked)
+        stopped = conc.thread(conc.sleep, 60)
+        stopped:cancel()
+        left = conc.thread({daemon = true}, function () while true do end end)
+        for _, x in ipairs {t, p, q, stopped} do x:join() end
+      ]]
+      local r = ends(({
+        ["by os.exit"] = body .. "os.exit(7)",
+        ["by os.exit in a thread"] = body .. "conc.thread(function () os.exit(7) end):join()",
+        ["in a child"] = "conc.process(function ()\n" .. body .. " end):join() os.exit(7)",
+      })[how], 7)
+      assert.are.equal(1, select(2, r.err:gsub('thread "first" failed: table: ', "")))
+      assert.are.equal(1, select(2, r.err:gsub('process "second" failed: [^\n]*bang\nstack', "")))
+      assert.are.equal(1, select(2, r.err:gsub('process "third" %(pid %d+%) left by os.exit%(3%)', "")))
+      assert.are.equal(3, select(2, r.err:gsub("conc: ", "")), r.err)
+    end)
+  end
+
   it("is printed where the handle was dropped before it failed", function ()
     local r = ends [[
       conc.thread(function () conc.sleep(0.1) error({code = 5}) end)

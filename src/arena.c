@@ -163,16 +163,35 @@ static void refs_repair (struct guard *g, struct thread_record *dead) {
   store_relaxed(&dead->ref_step, STEP_NONE);
 }
 
-void block_ref (struct block *_Atomic *place, struct block *b) {
-  struct guard *g = stripe_of(b);
-  guard_lock(g);
+/* Under b's guard. */
+static void count_in (struct block *_Atomic *place, struct block *b) {
   struct thread_record *me = record_mine;
   note_move(me, b, place, STEP_IN);
   store_relaxed(&b->refs, load_relaxed(&b->refs) + 1);
   kill_order();
   store_release(place, b);
   end_move(me);
+}
+
+void block_ref (struct block *_Atomic *place, struct block *b) {
+  struct guard *g = stripe_of(b);
+  guard_lock(g);
+  count_in(place, b);
   guard_unlock(g);
+}
+
+/* While its guard is held what a place refers to has a count. */
+bool block_share (struct block *_Atomic *place, struct block *_Atomic *from) {
+  struct block *b = load_acquire(from);
+  if (b == NULL)
+    return false;
+  struct guard *g = stripe_of(b);
+  guard_lock(g);
+  bool there = load_relaxed(from) == b;
+  if (there)
+    count_in(place, b);
+  guard_unlock(g);
+  return there;
 }
 
 /* Works off the caller's doomed: one at a time, so that a long chain of

@@ -116,6 +116,8 @@ void block_destroy (struct block *b);  /* in hand: destroy, then free */
 
 void block_ref (struct block *_Atomic *place, struct block *b);
 void block_unref (struct block *_Atomic *place);   /* NULL there: nothing */
+/* Counts in 'place' what another thread's place refers to now. False: nothing. */
+bool block_share (struct block *_Atomic *place, struct block *_Atomic *from);
 
 /* Sight. Blocks and bytes in use (message segments kept warm included). */
 struct arena_stats { size_t live, bytes, limit, warm; };

@@ -7,10 +7,14 @@
 #include "codec.h"
 #include "poke.h"
 #include "process.h"
+#include "roster.h"
+#include "state.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct task *future_check (lua_State *L, int arg) {
@@ -290,6 +294,28 @@ static int meta_gc (lua_State *L) {
   return 0;
 }
 
+/* {=== the end of the process ===} */
+
+/* In a fresh state: that of the program may be in use, or be none of ours. */
+void future_report_all (void) {
+  lua_State *L = NULL;
+  uint32_t at = 0, slot;
+  while (life_any() && handle_each(&at, &slot)) {
+    struct block *b = handle_get(slot);
+    if ((b->kind == KIND_THREAD || b->kind == KIND_PROCESS)
+        && call_unasked_at_end(task_of(b))
+        && (L != NULL || (L = state_take(task_of(b)->group)) != NULL))
+      report(L, task_of(b));
+    handle_drop(slot);
+  }
+}
+
+/* os.exit without closing the state, or the host's exit; after the end of a main
+   state there is nothing left to be told. */
+static void watch_exit (void) {
+  atexit(future_report_all);
+}
+
 /* {=== open ===} */
 
 #define FUTURE_METHODS \
@@ -318,5 +344,7 @@ const luaL_Reg future_meta[] = {
 
 void bind_open_future (lua_State *L);
 void bind_open_future (lua_State *L) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_exit);
   bind_class(L, KIND_FUTURE, future_methods, future_meta);
 }

@@ -76,6 +76,7 @@ static _Noreturn void child (lua_State *L, struct task *t, const struct start *s
   else
     store_relaxed(&t->exitcode, code);
   call_become(NULL);
+  future_report_all();
   process_end(code);
 }
 

@@ -264,14 +264,23 @@ void call_failed (const char *text, struct outcome *o) {
 
 /* {=== ends and reports ===} */
 
-bool call_unasked (struct task *t) {
+static bool is_unasked (struct task *t) {
   uint32_t flags = load_relaxed(&t->flags);
-  if (task_state(t) != TASK_FAILED || t->head.kind == KIND_FUTURE
-      || (flags & (TASK_ASKED | TASK_QUIET | TASK_REPORTED)) != 0
-      || ((flags & TASK_DIED) && (flags & TASK_STOPPED))
-      || load_acquire(&t->handles) != 0)
-    return false;
-  return !task_flag(t, TASK_REPORTED);
+  return task_state(t) == TASK_FAILED && t->head.kind != KIND_FUTURE
+      && (flags & (TASK_ASKED | TASK_QUIET | TASK_REPORTED)) == 0
+      && !((flags & TASK_DIED) && (flags & TASK_STOPPED));
+}
+
+bool call_unasked (struct task *t) {
+  return is_unasked(t) && load_acquire(&t->handles) == 0
+      && !task_flag(t, TASK_REPORTED);
+}
+
+bool call_unasked_at_end (struct task *t) {
+  struct process_record *here = process_mine();
+  return is_unasked(t) && t->home == here->index
+      && t->home_generation == load_relaxed(&here->generation)
+      && !task_flag(t, TASK_REPORTED);
 }
 
 /* One write: nobody's line comes between. */

@@ -50,6 +50,8 @@ void call_died (struct task *t, const char *story);
 /* Is it a failure that nobody has asked for, and nobody will? Then it is noted
    as reported: the caller prints it. */
 bool call_unasked (struct task *t);
+/* The same at the end of this process, of what it made: nobody will. */
+bool call_unasked_at_end (struct task *t);
 /* One report on standard error: name, text, traceback (may be NULL). */
 void call_print (struct task *t, const char *text, const char *traceback);
 

@@ -34,6 +34,9 @@ void carrier_hooks (lua_State *L);
 /* Methods of all that is a task; methods of threads and processes alone. */
 extern const luaL_Reg future_methods[], future_meta[], carrier_methods[],
                       process_methods[];
+/* Prints the errors of this process's threads and processes that nobody asked for:
+   at its end. */
+void future_report_all (void);
 /* The task at 'arg', of any kind of future. */
 struct task *future_check (lua_State *L, int arg);
 

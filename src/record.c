@@ -329,6 +329,22 @@ struct block *handle_get (uint32_t slot) {
   return load_relaxed(place_of(slot));
 }
 
+bool handle_each (uint32_t *at, uint32_t *slot) {
+  pthread_mutex_lock(&handles_mutex);
+  uint32_t top = fresh_slot;
+  *slot = *at < top ? take_slot() : UINT32_MAX;
+  pthread_mutex_unlock(&handles_mutex);
+  if (*slot == UINT32_MAX)
+    return false;
+  while (*at < top) {
+    uint32_t i = (*at)++;
+    if (i != *slot && block_share(place_of(*slot), place_of(i)))
+      return true;
+  }
+  handle_drop(*slot);
+  return false;
+}
+
 void handle_drop (uint32_t slot) {
   block_unref(place_of(slot));
   pthread_mutex_lock(&handles_mutex);

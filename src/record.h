@@ -177,6 +177,9 @@ void process_look_around (void);
 uint32_t handle_new (struct block *b);       /* counted; UINT32_MAX: full */
 struct block *handle_get (uint32_t slot);
 void handle_drop (uint32_t slot);            /* may destroy the block */
+/* From '*at' on (0 at first), what this process has a handle to, in a handle of the
+   caller's own: false: no more. Others may come and go meanwhile. */
+bool handle_each (uint32_t *at, uint32_t *slot);
 /* After process_embryo: the child is not to have this one of ours. */
 void handle_withhold (struct process_record *embryo, uint32_t slot);
 

@@ -27,6 +27,7 @@ static struct life *lives;
 static struct life *spare;             /* to be used again: a keeper that never called
                                           malloc has no pages of it */
 static int nlives;
+static bool any_life;                  /* there was one, in this process */
 static _Atomic uint32_t ends;          /* counts up; futex of those in life_await */
 static _Atomic uint32_t awaited;       /* how many those are */
 static struct life *inherited;         /* of a forked child alone: the parent's, until its
@@ -228,6 +229,7 @@ struct life *life_begin (struct block *task) {
   if (lives != NULL) lives->prev = l;
   lives = l;
   nlives++;
+  any_life = true;
   pthread_mutex_unlock(&lock);
   return l;
 }
@@ -325,6 +327,13 @@ int life_count (void) {
   return n;
 }
 
+bool life_any (void) {
+  pthread_mutex_lock(&lock);
+  bool any = any_life;
+  pthread_mutex_unlock(&lock);
+  return any;
+}
+
 /* {=== fork ===} */
 
 static void before_fork (void) { pthread_mutex_lock(&lock); }
@@ -334,6 +343,7 @@ static void in_child (void) {
   inherited = lives;
   lives = NULL;
   nlives = 0;
+  any_life = false;
   store_relaxed(&awaited, 0);
   pthread_mutex_unlock(&lock);
 }

@@ -41,6 +41,7 @@ struct life *life_find (uint32_t group, bool daemon);
 void life_each (uint32_t group, bool daemon, void (*f) (struct task *t, void *ctx),
                 void *ctx);
 int life_count (void);
+bool life_any (void);                /* has this process ever begun one? */
 
 /* The places of those alive, each counted in refs[] of a message in the caller's
    hand, the first 'n' of them; NULL: full. */

@@ -67,19 +67,23 @@ describe("conc.process", function ()
 
   -- Who joins it reaps it himself: one of them, once.
   it("is reaped once, whoever joins it", function ()
-    for _ = 1, 20 do
-      local p = conc.process(function () return 1 end)
-      local joiners = {}
-      for i = 1, 3 do
-        joiners[i] = conc.thread(function (q) return q:join(5), q:exitcode() end, p)
-      end
-      assert.are.equal(1, p:result(soon))
-      for _, t in ipairs(joiners) do
-        local joined, code = t:result(soon)
-        assert.is_true(joined)
-        assert.are.equal(0, code)
-      end
+    local gate, all, joiners = conc.event(), {}, {}
+    for i = 1, 20 do all[i] = conc.process(function () gate:wait() end) end
+    for i = 1, 3 do
+      joiners[i] = conc.thread(function (list)
+        local codes = {}
+        for k, p in ipairs(list) do codes[k] = p:join(5) and p:exitcode() end
+        return codes
+      end, all)
+    end
+    gate:set()
+    for _, p in ipairs(all) do
+      assert.is_true(p:join(soon))
       assert.is_false(exists(p:pid()))
+    end
+    for _, t in ipairs(joiners) do
+      local codes = t:result(soon)
+      for i = 1, 20 do assert.are.equal(0, codes[i]) end
     end
   end)
 

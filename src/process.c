@@ -284,12 +284,12 @@ static struct child *child_of (struct task *t) {
 /*
 ** One that has ended its task is at its exit, which takes some ten microseconds:
 ** to sleep for it, and to wake the keeper for it, takes as long again. So who
-** joins it takes it from the keeper and reaps it himself. False: it takes longer,
-** and is the keeper's again.
+** joins it takes it from the keeper and reaps it himself; meanwhile he yields, since
+** it may be on his own processor. False: it takes longer, and is the keeper's again.
 */
 static bool reap_awake (struct task *t) {
   deadline until = sys_now() + EXIT_MOST;
-  bool alone = sys_cpu_shared() < 2, late;
+  bool late;
   do {
     int status;
     pthread_mutex_lock(&lock);
@@ -307,8 +307,7 @@ static bool reap_awake (struct task *t) {
       bury(c, status);
     if (c == NULL || ended)
       return true;
-    if (alone) sched_yield();
-    else for (int i = 0; i < 16; i++) sys_relax();
+    sched_yield();
   } while (!late);
   return false;
 }

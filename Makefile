@@ -86,7 +86,7 @@ SANE   = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer $(if $(
 # the debug objects have the lines of the others (so no -O1).
 COVER  = $(if $(COVERAGE),--coverage -fprofile-update=atomic -fno-builtin-fork)
 TESTED = -DCONC_DEBUG $(if $(COVERAGE),,-O1)
-ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
+ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt -pthread $(WARN) $(if $(DEBUG),-DCONC_DEBUG) \
              -I$(LUA_INCDIR) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(SANE) $(COVER) $(CPPFLAGS) $(CFLAGS)
 LINK   = $(CC) $(SANE) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 SYSLIB = -pthread -ldl -lm

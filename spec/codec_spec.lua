@@ -143,6 +143,17 @@ describe("what travels", function ()
       for i, v in ipairs(send(list)) do assert.are.equal(list[i], v) end
     end)
 
+    it("light userdata, as the same pointer", function ()
+      local function f() return name end
+      local pointer = debug.upvalueid(f, 1)
+      assert.are.equal("userdata", type(pointer))
+      if name ~= "bytes" then
+        assert.are.equal(pointer, send(pointer))
+        assert.are.equal(pointer, send({ { pointer } })[1][1])
+      end
+      assert.matches("light userdata cannot leave", refusal(conc.encode, { pointer }))
+    end)
+
     it("nests 10,000 deep and more", function ()
       for _, depth in ipairs { 10000, 250000 } do
         local t = {}
@@ -291,6 +302,18 @@ describe("globals that a function mentions", function ()
     assert.are.equal("again", pool:submit(f):result(soon))
   end)
 
+  it("are assigned anew once redefined, and left alone where the sender has none", function ()
+    local function f() return codec_helper and codec_helper(), codec_value end
+    local pool <close> = conc.thread_pool(1)
+    pool:submit(function () codec_value = "worker's" end):result(soon)
+    for _, kind in ipairs { "first", "second" } do
+      codec_helper = load("return '" .. kind .. "'")
+      assert.are.same({ kind, "worker's" }, { pool:submit(f):result(soon) })
+    end
+    codec_helper = nil
+    assert.are.same({ "second", "worker's" }, { pool:submit(f):result(soon) })
+  end)
+
   it("are settled by value, not by name", function ()
     codec_say = print
     assert.is_true(conc.thread(function () return codec_say == print end):result(soon))
@@ -354,6 +377,14 @@ describe("userdata with __conc", function ()
     end
     local r = roads.queue({ file, file, { file } })
     local function reads(f) f:seek("set") return f:read("a") end
+    for _, road in ipairs { "bytes", "pipe", "dict" } do
+      local there = roads[road]({ file, file })
+      assert.are.equal("content", reads(there[1]))
+      assert.are.equal(there[1], there[2])
+    end
+    local pool <close> = conc.process_pool(1)
+    assert.are.equal("content", pool:submit(reads, file):result(soon))
+    assert.are.equal("content", (conc.thread(reads, file):result(soon)))
     assert.are.equal("content", reads(r[1]))
     assert.are.equal(r[1], r[2])
     assert.are.equal(r[1], r[3][1])
@@ -449,6 +480,117 @@ describe("what does not travel", function ()
   end)
 end)
 
+describe("what cannot be sent is refused with the path by", function ()
+  local co = coroutine.create(print)
+  local function back(...) return ... end
+
+  -- What each road says of {client = a coroutine}, the second of what it is given.
+  local function says(expected, f, ...)
+    local message = tostring(refusal(f, ...))
+    if not message:find("cannot send field 'client' of " .. expected, 1, true) then
+      error(("expected '... of %s', got: %s"):format(expected, message), 2)
+    end
+  end
+
+  it("threads, timers, generators, supervisors", function ()
+    local bad = { client = co }
+    local count = #conc.list_alive()
+    says("argument 3: a coroutine does not travel", conc.thread, back, 1, bad)
+    says("argument 4: ", conc.thread, { name = "never" }, back, 1, bad)
+    says("argument 4: ", conc.timer, 1, back, 1, bad)
+    says("argument 4: ", conc.generate, { ahead = 1 }, back, 1, bad)
+    says("argument 4: ", conc.supervise, {}, back, 1, bad)
+    says("upvalue 'bad' of function at ", conc.thread, function () return bad end)
+    says("upvalue 'bad' of function at ", conc.thread,
+      { setup = function () return bad end }, back)
+    codec_bad = bad
+    says("global 'codec_bad' of function at ", conc.thread, function () return codec_bad end)
+    codec_bad = nil
+    assert.are.equal(count, #conc.list_alive())
+  end)
+
+  it("a process takes all that there is; its results are sent", function ()
+    local bad = { client = co }
+    assert.are.equal("thread", (conc.process(function (_, x)
+      return type(x.client)
+    end, 1, bad):result(soon)))
+  end)
+
+  helper.each_kind(function (start)
+    it("results, error values", function ()
+      local function bad() return { client = coroutine.create(print) } end
+      local t = start(function () return 1, bad() end)
+      says("result 2: a coroutine", t.result, t, soon)
+      t = start(function () error(bad()) end)
+      says("error value: a coroutine", t.result, t, soon)
+      says("element 1 of item", function ()
+        for _ in conc.generate(function () coroutine.yield(bad()) end) do error "none" end
+      end)
+    end)
+  end)
+
+  helper.each_pool(function (open)
+    it("arguments, items, results", function ()
+      local pool <close> = open(1)
+      local bad = { client = co }
+      local function source()
+        local n = 0
+        return function ()
+          n = n + 1
+          return n == 14 and bad or n < 20 and n or nil
+        end
+      end
+      says("argument 3: ", pool.submit, pool, back, 1, bad)
+      says("upvalue 'bad' of function at ", pool.submit, pool, function () return bad end)
+      says("item 2: ", pool.map, pool, back, { 1, bad, 3 })
+      says("item 2, argument 3: ", pool.starmap, pool, back, { { 1 }, { 2, 3, bad }, { 4 } })
+      says("item 14: ", function () for _ in pool:imap(back, source()) do end end)
+      says("item 14: ", function () for _ in pool:imap_unordered(back, source()) do end end)
+      local results, errors = pool:map(back, { 1, bad, 3 }, { errors = "collect" })
+      assert.are.same({ 1, nil, 3 }, { results[1], results[2], results[3] })
+      assert.matches("field 'client' of item 2: ", errors[2])
+      local function make() return { client = coroutine.create(print) } end
+      says("result 2: ", function () pool:submit(function () return 1, make() end):result(soon) end)
+      says("result 1: ", pool.map, pool, function () return make() end, { 1 })
+      says("upvalue 'bad' of function at ", conc.thread_pool,
+        { workers = 1, initializer = function () return bad end })
+    end)
+  end)
+
+  it("queues, pipes, lists, dicts, which stay as they were", function ()
+    local bad = { client = co }
+    local a, b = conc.pipe()
+    local l, d, v = conc.list({ 1 }), conc.dict({ x = 1 }), conc.value(1)
+    for _, kind in ipairs { "queue", "lifo_queue", "priority_queue" } do
+      local q = conc[kind](1)
+      local priority = kind == "priority_queue" and 1 or nil
+      says("item: ", q.put, q, bad, priority or 0)
+      says("item 2: ", q.put_many, q, priority and { { 1, 1 }, { bad, 1 } } or { 1, bad })
+      assert.are.equal(0, #q)
+      q:put(1, priority)
+      says("item: ", q.put, q, bad, priority or 0)       -- it is full
+      q:close()
+      says("item: ", q.put, q, bad, priority or 0)
+      assert.are.equal(1, (q:get()))
+    end
+    says("item: ", a.send, a, bad)
+    assert.is_falsy((b:poll()))
+    says("value: ", l.append, l, bad)
+    says("value: ", l.insert, l, 1, bad)
+    says("value: ", function () l[1] = bad end)
+    says("value: ", conc.list, { bad })
+    assert.are.same({ 1 }, l:totable())
+    says("value: ", function () d.x = bad end)
+    says("value: ", d.set, d, "x", bad)
+    says("value: ", d.update, d, "x", function () return bad end)
+    says("value: ", conc.dict, { x = bad })
+    assert.are.same({ x = 1 }, d:totable())
+    assert.is_false(pcall(v.set, v, bad))
+    assert.are.equal(1, v.value)
+    says("value 2: ", conc.encode, 1, bad)
+  end)
+end)
+
 describe("modules", function ()
   local m = require "spec.modules.travelled"
 
@@ -459,6 +601,135 @@ describe("modules", function ()
     assert.are.equal("patched", r[1]())
     assert.are.equal(own, r[2])
     m.count = own
+  end)
+
+  -- A module in a file of its own, for the time of f(it, package.loaded's name).
+  local function with_module(text, f)
+    local path, name = package.path, "codec_module_" .. math.random(1 << 30)
+    local file = helper.build .. "/" .. name .. ".lua"
+    package.path = helper.build .. "/?.lua;" .. path
+    helper.write_file(file, text)
+    local ok, e = pcall(f, name)
+    package.loaded[name], package.path = nil, path
+    os.remove(file)
+    assert(ok, e)
+  end
+
+  it("are the receiver's own as globals, with what they have there", function ()
+    with_module("local M = { n = 1 } function M.bump() M.n = M.n + 1 return M.n end return M",
+      function (name)
+        codec_own = require(name)
+        codec_own.bump()
+        local function look()
+          local mine = require(name)
+          return codec_own == mine, codec_own.n, codec_own.bump()
+        end
+        local same, n, bumped = conc.thread(look):result(soon)
+        assert.is_true(same)
+        assert.are.equal(1, n)         -- as it was loaded there
+        assert.are.equal(2, bumped)
+        assert.are.equal(2, codec_own.n)
+        codec_own = nil
+      end)
+  end)
+
+  it("have a function that was sent alone while they were loaded by its name after", function ()
+    with_module([[
+      local M = {}
+      function M.f() return 1 end
+      M.early = codec_send(M.f)
+      return M
+    ]], function (name)
+      codec_send = function (f) return roads.queue(f) end
+      local loaded = require(name)
+      assert.are_not.equal(loaded.f, loaded.early)   -- a copy: there was no module yet
+      assert.are.equal(1, loaded.early())
+      for _ = 1, 2 do assert.are.equal(loaded.f, codec_send(loaded.f)) end
+      codec_send = nil
+    end)
+  end)
+
+  it("have a function that was sent alone before require by its name after", function ()
+    with_module("return { f = codec_given }", function (name)
+      codec_given = load("return 5", "@elsewhere.lua")
+      local function send(f) return roads.queue(f) end
+      assert.are.equal(5, send(codec_given)())
+      assert.are.equal(5, send(codec_given)())
+      local loaded = require(name)
+      -- of another file: the program's own, and copied
+      assert.are_not.equal(loaded.f, send(loaded.f))
+      assert.are.equal(5, send(loaded.f)())
+      codec_given = nil
+    end)
+    with_module("return { f = function () return 6 end }", function (name)
+      local loaded = require(name)
+      assert.are.equal(loaded.f, roads.queue(loaded.f))
+      package.loaded[name] = nil                      -- no longer a module's
+      assert.are_not.equal(loaded.f, roads.queue(loaded.f))
+      local again = require(name)
+      assert.are.equal(again.f, roads.queue(again.f))
+      assert.are_not.equal(loaded.f, roads.queue(loaded.f))
+    end)
+  end)
+
+  it("that were patched: each function is what it was called as, or a copy", function ()
+    with_module([[
+      local M = {}
+      function M.get() return "own" end
+      function M.call() return M.get() end
+      return M
+    ]], function (name)
+      local patched = require(name)
+      local own = patched.get
+      roads.queue(own)                                -- noted as the module's
+      function patched.get() return "patched" end
+      local new = patched.get
+      local function look(a, b)
+        local mine = require(name)
+        return a == mine.get, a(), b == mine.get, b(), mine.call()
+      end
+      assert.are.same({ true, "own", false, "patched", "own" },
+        { conc.thread(look, own, new):result(soon) })
+      local pool <close> = conc.process_pool(1)
+      assert.are.same({ true, "own", false, "patched", "own" },
+        { pool:submit(look, own, new):result(soon) })
+      -- and what the receiver patches is the receiver's business
+      assert.are.equal("own", (conc.thread(function (f)
+        require(name).get = print
+        return f()
+      end, own):result(soon)))
+    end)
+  end)
+
+  it("of C: found by name whatever was done to the field", function ()
+    local upper, format = string.upper, string.format
+    string.upper = string.lower                       -- luacheck: ignore
+    local a, b, c = conc.thread(function (x, y) return x("a"), y("A"), x end,
+      upper, string.upper):result(soon)
+    string.upper = upper                              -- luacheck: ignore
+    assert.are.same({ "A", "a" }, { a, b })
+    assert.are.equal(upper, c)
+    string.format = nil                               -- luacheck: ignore
+    local r = conc.thread(function (f) return f("%d", 7) end, format):result(soon)
+    string.format = format                            -- luacheck: ignore
+    assert.are.equal("7", r)
+  end)
+
+  it("in whatever order they were loaded, by sender and receiver", function ()
+    with_module("return { f = function () return 'a' end }", function (first)
+      with_module("return { g = require('" .. first .. "').f, h = function () return 'b' end }",
+        function (second)
+          local s, f = require(second), require(first)
+          local function look(g, h)
+            return g == require(first).f, h == require(second).h, g(), h()
+          end
+          assert.are.same({ true, true, "a", "b" }, { conc.thread(look, s.g, s.h):result(soon) })
+          assert.are.equal(f.f, roads.queue(s.g))
+          local t = conc.thread({ setup = function () return require(first), require(second) end },
+            look, f.f, s.h)
+          assert.are.same({ true, true, "a", "b" }, { t:result(soon) })
+        end)
+    end)
   end)
 
   it("that cannot be found again travel as tables", function ()

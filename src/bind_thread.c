@@ -108,11 +108,12 @@ static void keep (lua_State *L, struct task *t, struct block *_Atomic *place,
   task_keep(t, place, b);
 }
 
-static void post_call (lua_State *L, struct task *t, int first, int n) {
+/* The values from 'first' on; the first of them was argument 'base' of the call. */
+static void post_call (lua_State *L, struct task *t, int first, int n, int base) {
   struct parcel p;
   if (codec_encode_setting(L, &p))
     keep(L, t, &t->items, &p);
-  codec_encode(L, first, n, CODEC_RUN, "argument", first, &p);
+  codec_encode(L, first, n, CODEC_RUN, "argument", base, &p);
   keep(L, t, &t->call, &p);
 }
 
@@ -179,9 +180,10 @@ static void spawn (lua_State *L, struct start *s, int last, deadline due,
   t->process = here->index;
   t->process_generation = load_relaxed(&here->generation);
   store_relaxed(&t->pid, load_relaxed(&here->pid));
-  if (due != DEADLINE_NOW)
+  bool timer = due != DEADLINE_NOW;  /* its seconds came before the function */
+  if (timer)
     task_flag(t, TASK_TIMER);
-  post_call(L, t, s->function, last - s->function + 1);
+  post_call(L, t, s->function, last - s->function + 1, s->function + timer);
   int rc = keeper_start();
   if (rc == CONC_OK)
     rc = start_spawn(t, due, s);

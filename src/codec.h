@@ -55,15 +55,6 @@ void codec_forget (lua_State *L);
 void codec_own (lua_State *L, const char *name);
 
 /*
-** What a new state gets of its maker's: package.path, cpath, preload, and the
-** fields that the program put into the tables of the standard library. False:
-** there is nothing that a fresh state does not have. Raises where something
-** cannot be sent.
-*/
-bool codec_encode_setting (lua_State *L, struct parcel *out);
-void codec_apply_setting (lua_State *L, struct block *message);
-
-/*
 ** What a new state gets of its maker's: package.path, cpath, preload, fields
 ** added to the standard library's tables. True: there is something to send, in
 ** '*out'; false: it is all as in a fresh state. May raise ("cannot send ...").

@@ -47,22 +47,26 @@ describe("a process pool", function ()
     stop:set()
   end)
 
-  it("runs thousands of tasks with a new worker for each", function ()
-    local n = helper.sanitizer and 200 or 2000
+  it("runs ten thousand tasks with a new worker for each", function ()
+    local n = helper.sanitizer and 200 or 10000
     local pool <close> = conc.process_pool { workers = 4, max_tasks_per_worker = 1 }
     local futures = {}
     for i = 1, n do futures[i] = pool:submit(function (x) return x + 1 end, i) end
     for i = 1, n do assert.are.equal(i + 1, futures[i]:result(soon)) end
   end)
 
-  it("has ten thousand futures waited for at once", function ()
-    local pool <close> = conc.process_pool(2)
+  it("fails with the story where its initializer crashes", function ()
+    local pool = conc.process_pool { workers = 2, initializer = function ()
+      os.execute("kill -SEGV $PPID")
+    end }
     local futures = {}
-    for i = 1, 10000 do futures[i] = pool:submit(function (x) return -x end, i) end
-    local ended, left = conc.wait(futures, { timeout = soon })
-    assert.are.equal(10000, #ended)
-    assert.are.equal(0, #left)
-    for i = 1, 10000 do assert.are.equal(-i, futures[i]:result(0)) end
+    for i = 1, 5 do futures[i] = pool:submit(function () return i end) end
+    for i = 1, 5 do
+      assert.matches("a worker was killed by signal 11 in its initializer",
+                     (futures[i]:error(soon)))
+    end
+    assert.error_matches(function () pool:submit(print) end, "killed by signal 11")
+    pool:shutdown()
   end)
 
   -- SIGILL: the one crash that the sanitizers leave to the system.
@@ -101,6 +105,116 @@ describe("a process pool", function ()
 end)
 
 helper.each_pool(function (open)
+  it("has ten thousand futures waited for at once", function ()
+    local pool <close> = open(2)
+    local futures, go = {}, conc.event()
+    for i = 1, 10000 do
+      futures[i] = pool:submit(function (x) go:wait() return -x end, i)
+    end
+    local waiters = {}
+    for i = 1, 3 do  -- by several at once
+      waiters[i] = conc.thread(function ()
+        local ended, left = conc.wait(futures, { timeout = soon })
+        return #ended, #left
+      end)
+    end
+    go:set()
+    local ended, left = conc.wait(futures, { timeout = soon })
+    assert.are.same({ 10000, 0 }, { #ended, #left })
+    for i = 1, 10000 do assert.are.equal(-i, futures[i]:result(0)) end
+    for i = 1, 3 do assert.are.same({ 10000, 0 }, { waiters[i]:result(soon) }) end
+  end)
+
+  it("takes submits from threads and processes at once", function ()
+    local pool <close> = open(2)
+    local runs = conc.value(0)
+    local n = helper.sanitizer and 100 or 1000
+    local function submits(who)
+      local futures = {}
+      for i = 1, n do
+        futures[i] = pool:submit(function (w, x) runs:add(1) return w * x end, who, i)
+      end
+      for i = 1, n do
+        if futures[i]:result(soon) ~= who * i then error("task " .. i .. " of " .. who) end
+      end
+      return pool:map(function (x) return x + who end, { 1, 2, 3 })
+    end
+    local others = {}
+    for i = 1, 8 do others[i] = (i % 2 == 0 and conc.thread or conc.process)(submits, i) end
+    assert.are.same({ 10, 11, 12, n = 3 }, submits(9))
+    for i = 1, 8 do assert.are.same({ 1 + i, 2 + i, 3 + i, n = 3 }, others[i]:result(soon)) end
+    assert.are.equal(9 * n, runs:get())
+    local stats = pool:stats()
+    assert.are.same({ 9 * n + 27, 9 * n + 27, 0, 0 },
+                    { stats.submitted, stats.done, stats.failed, stats.running })
+  end)
+
+  it("survives a submitter that is killed", function ()
+    local pool <close> = open(2)
+    for _ = 1, 10 do
+      local p = conc.process(function ()
+        while true do pool:submit(function (x) return x end, 1) end
+      end)
+      conc.sleep(math.random() * 0.02)
+      p:kill()
+      assert.is_true(p:join(soon))
+      p:error()
+      assert.are.equal(1, pool:submit(function () return 1 end):result(soon))
+    end
+  end)
+
+  it("imap_unordered raises what its source raises, after what came before", function ()
+    local pool <close> = open(2)
+    local n, seen = 0, 0
+    local ok, err = pcall(function ()
+      for _ in pool:imap_unordered(function (x) return x end, function ()
+        n = n + 1
+        if n == 50 then error({ "source" }) end
+        return n
+      end) do seen = seen + 1 end
+    end)
+    assert.is_false(ok)
+    assert.are.same({ "source" }, err)
+    assert.are.equal(49, seen)
+    assert.are.equal(1, pool:submit(function () return 1 end):result(soon))
+  end)
+
+  it("is collected while a map and its tasks run elsewhere", function ()
+    local started = conc.event()
+    local pool = open(2)
+    local other = conc.thread(function (p)
+      local ok, e = pcall(p.map, p, function () started:set() conc.sleep(600) end, { 1, 2, 3 })
+      return ok, e
+    end, pool)
+    assert.is_true(started:wait(soon))
+    pool:terminate()
+    pool = nil
+    collectgarbage() collectgarbage()
+    local ok, e = other:result(soon)
+    assert.is_false(ok)
+    assert.are.equal(conc.cancelled, e)
+  end)
+
+  for _, how in ipairs { "shutdown", "terminate" } do
+    it(how .. " from inside a task ends the pool, and the task goes on or is cancelled", function ()
+      local pool = open(2)
+      local others = {}
+      local f = pool:submit(function ()
+        for i = 1, 5 do others[i] = pool:submit(function () return i end) end
+        pool[how](pool)
+        return "after"
+      end)
+      assert.is_true(f:join(soon))
+      if how == "shutdown" then
+        assert.are.equal("after", f:result(0))
+      else
+        assert.are.equal("cancelled", f:state())
+      end
+      assert.error_matches(function () pool:submit(print) end, "pool is shut down")
+      pool:shutdown()
+    end)
+  end
+
   it("abandons an endless source half-way", function ()
     local pool <close> = open(2)
     local n = 0

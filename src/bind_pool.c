@@ -469,6 +469,12 @@ static int core_any (lua_State *L) {
   return 1;
 }
 
+/* core._within() -> how many workers share the machine with the caller */
+static int core_within (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)pool_within());
+  return 1;
+}
+
 /* {=== the end ===} */
 
 /* core._shutdown(pool, wait, cancel) */
@@ -606,6 +612,7 @@ static const luaL_Reg functions[] = {
   { "_results", core_results },
   { "_retries", core_retries },
   { "_shutdown", core_shutdown },
+  { "_within", core_within },
   { NULL, NULL }
 };
 

@@ -29,6 +29,12 @@ struct crew *pool_current (uint32_t *i) {
   return my_crew;
 }
 
+#define WITHIN_MOST  1000000u
+
+uint32_t pool_within (void) {
+  return my_crew != NULL ? my_crew->within : 1;
+}
+
 bool pool_outer_stops (struct crew *c) {
   bool stops = load_acquire(&c->phase) >= POOL_STOPPING;
   for (int k = 0; k < inline_depth && !stops; k++) {
@@ -1012,6 +1018,8 @@ struct block *crew_new (bool process, const struct pool_config *config,
   guard_init(&c->guard, RANK_POOL, KIND_CREW);
   c->config = *config;
   c->process = process;
+  c->within = config->size * pool_within();
+  if (c->within > WITHIN_MOST) c->within = WITHIN_MOST;
   c->places = places;
   c->log = (struct block **)(void *)((char *)c + size);
   c->home = process_mine()->index;

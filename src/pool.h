@@ -80,6 +80,8 @@ struct crew {
   struct pool_config config;       /* constant after init */
   struct block *_Atomic initializer;  /* message, owned, constant after init; NULL */
   uint32_t process;                /* kind: workers are processes; constant */
+  uint32_t within;                 /* constant: how many workers it and the pools have
+                                      together that it was made in a task of */
   uint32_t home, home_generation;  /* the process that made it; constant */
   uint32_t group;                  /* main state; constant after init */
   struct block *_Atomic setting;   /* message for new states, owned; likewise; NULL */
@@ -182,6 +184,8 @@ int pool_take (struct crew *c, uint32_t i, struct task **t);
 /* The task in runs[0] has ended: its count is dropped, waiters are told. */
 void pool_done (struct crew *c, uint32_t i);
 struct crew *pool_current (uint32_t *i);    /* whose worker the caller is; NULL */
+/* How many share the machine with the caller, as 'within' has it; 1 outside of pools. */
+uint32_t pool_within (void);
 /* Is one to stop that the calling worker runs the innermost inside of? */
 bool pool_outer_stops (struct crew *c);
 /* Runs a task inside a wait of the calling worker (floor 5's worker.c). */

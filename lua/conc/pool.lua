@@ -392,7 +392,9 @@ local function constructor(kind, process, default)
       check.argument(kind, 1, "number of workers, or table of options", config, 1)
     end
     local opts = check.options(kind, config, pool_options, 1)
-    local workers = opts.workers or default()
+    -- made inside a task it has its share of the machine: pools in pools in pools
+    -- have together about as many as one
+    local workers = opts.workers or math.max(1, default() // core._within())
     if workers > most_workers then
       error(("%s: at most %d workers expected, got %d"):format(kind, most_workers, workers), 2)
     end

@@ -1371,7 +1371,8 @@ print(math.type(a:pollfd()))   --> integer]],
   {
     title = "Thread pools", class = "thread_pool",
     text = [[A few workers for many calls. The pool ends when the scope of its `<close>` variable is
-left (what is queued finishes), or when it is collected.]],
+left (what is queued finishes), or when it is collected. One made inside a task has by default
+its share of the workers only: pools in the tasks of pools do not multiply.]],
     {
       name = "conc.thread_pool", params = "workers_or_options?: integer|conc.pool_options",
       returns = "conc.thread_pool",

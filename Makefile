@@ -8,6 +8,7 @@
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
 #
 #   make asan tsan valgrind      the tests under the sanitizers, under valgrind
+#   make tsan-lua                the same with an instrumented Lua (from its source)
 #   make lint layers port        static checks; who may include whom; compiles
 #                                for musl and arm64
 #   make coverage bench fuzz model docs
@@ -222,12 +223,32 @@ asan:
 	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
 	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined UNDER='$(out)/asan/spec/lua'
 
+tsan_options = exitcode=0:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,$(1))
 tsan:
 	@.ci/need test
 	@$(call under,tsan,$(call preload,tsan,tsan))
 	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_REPORTS='$(call reports,tsan)' \
-	  TSAN_OPTIONS='exitcode=0:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,tsan)' \
+	  TSAN_OPTIONS='$(call tsan_options,tsan)' \
 	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread UNDER='$(out)/tsan/spec/lua'
+
+# The same with a Lua that is instrumented, too: of Debian's source package, or of
+# LUA_SOURCE, the src/ of a Lua 5.4 with the headers of LUA_INCDIR. It is a program linked
+# with the runtime: there is nothing to preload.
+TSAN_LUA = $(out)/tsan-lua/spec/lua
+tsan-lua:
+	@.ci/need tsan-lua
+	@$(if $(LUA_SOURCE),,.ci/lua-source '$(out)/lua-source')
+	@mkdir -p $(out)/tsan-lua/spec
+	@$(AGAIN) tsan-lua-run LUA_SOURCE='$(or $(LUA_SOURCE),$(out)/lua-source/lua/src)'
+
+.PHONY: tsan-lua tsan-lua-run
+tsan-lua-run: $(TSAN_LUA)
+	@CONC_SANITIZER=tsan TEST_SLOW=10 TEST_REPORTS='$(call reports,tsan-lua)' \
+	  TSAN_OPTIONS='$(call tsan_options,tsan-lua)' \
+	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan-lua' DEBUG=1 SANITIZE=thread UNDER='$(TSAN_LUA)' ONLY=lua
+$(TSAN_LUA): $(wildcard $(LUA_SOURCE)/*.[ch])
+	$(call say,CC)gcc -std=gnu99 -O1 -g -w -fsanitize=thread -DLUA_COMPAT_5_3 -DLUA_USE_LINUX -I$(LUA_SOURCE) \
+	  $(filter-out %/luac.c,$(filter %.c,$^)) -o $@ -Wl,-E -lm -ldl
 
 MEMCHECK = valgrind -q --error-exitcode=99 --fair-sched=yes --log-file=$(call reports,valgrind).%p
 valgrind:

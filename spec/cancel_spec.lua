@@ -3,10 +3,6 @@ local helper = require "spec.helper"
 
 local soon = helper.soon
 
--- ThreadSanitizer keeps a signal back until the thread makes a call that it watches:
--- Lua code that only computes makes none.
-local kept_back = helper.sanitizer == "tsan"
-
 -- Waits that a thread or process can be stopped in. Each makes what it needs.
 -- (Functions that are kept keep their code in the arena: made anew for each test.)
 local function new_waits() return {
@@ -59,13 +55,13 @@ describe("cancelling", function ()
     end
 
     it("stops a busy loop", function ()
-      if kept_back then return end
+      helper.needs_signals()
       local t = stops(function () while true do end end)
       assert.are.equal("cancelled", t:state())
     end)
 
     it("stops a busy coroutine, and busy calls of C in a loop", function ()
-      if kept_back then return end
+      helper.needs_signals()
       local t = stops(function () coroutine.wrap(function () while true do end end)() end)
       assert.are.equal("cancelled", t:state())
       t = stops(function () while true do string.rep("x", 100) end end)
@@ -73,7 +69,7 @@ describe("cancelling", function ()
     end)
 
     it("is met again by who swallows it", function ()
-      if kept_back then return end
+      helper.needs_signals()
       local t = stops(function ()
         while true do pcall(function () while true do end end) end
       end)
@@ -111,7 +107,7 @@ describe("cancelling", function ()
     end)
 
     it("runs <close> variables, which it does not interrupt", function ()
-      if kept_back then return end
+      helper.needs_signals()
       local v = conc.value(0)
       local t = stops(function (out)
         local _ <close> = setmetatable({}, {__close = function ()
@@ -166,7 +162,7 @@ describe("cancelling", function ()
     end)
 
     it("reaches threads of another process", function ()
-      if kept_back then return end
+      helper.needs_signals()
       local q = conc.queue()
       local p = start(function (out)
         out:put(conc.thread(function () while true do end end))
@@ -185,7 +181,7 @@ describe("cancelling", function ()
   end)
 
   it("of a thread here works from a child", function ()
-    if kept_back then return end
+    helper.needs_signals()
     local t = conc.thread(function () while true do end end)
     conc.sleep(0.02)
     local p = conc.process(function (x) return x:cancel() end, t)

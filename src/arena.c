@@ -21,7 +21,8 @@ void arena_kind (enum kind kind, const struct kind_ops *ops) {
 }
 
 const struct kind_ops *block_ops (const struct block *b) {
-  const struct kind_ops *ops = b->kind < KIND_MAX ? kinds[b->kind] : NULL;
+  enum kind kind = block_kind(b);  /* read once: a report's block may be gone */
+  const struct kind_ops *ops = kind < KIND_MAX ? kinds[kind] : NULL;
   return ops != NULL ? ops : &no_ops;
 }
 
@@ -31,6 +32,7 @@ enum { STEP_NONE = 0, STEP_IN, STEP_OUT };   /* of a count that is being moved *
 
 void arena_hold (struct block *b) {
   struct thread_record *me = self();
+  block_came(b);
   for (int i = 0; i < HELD_MAX; i++) {
     if (load_relaxed(&me->held[i]) == NULL) {
       kill_order();
@@ -96,6 +98,7 @@ struct block *arena_alloc (size_t size) {
 }
 
 void arena_free (struct block *b) {
+  block_went(b);
   block_set_kind(b, KIND_RAW);
   kill_order();
   if (b->class == PAGE_BLOCK)

@@ -99,6 +99,20 @@ static inline enum kind block_kind (const struct block *b) {
 static inline void block_set_kind (struct block *b, enum kind kind) {
   __atomic_store_n(&b->kind, (uint8_t)kind, __ATOMIC_RELAXED);
 }
+/*
+** ThreadSanitizer sees one process. A block that a thread of it freed, another process
+** had then, and a thread of it is given now, looks to it as given without a word
+** between the two: so who frees one says so, and who is given one.
+*/
+#if defined(__SANITIZE_THREAD__)
+void AnnotateHappensBefore (const char *file, int line, const volatile void *at);
+void AnnotateHappensAfter (const char *file, int line, const volatile void *at);
+#define block_went(b)  AnnotateHappensBefore(__FILE__, __LINE__, b)
+#define block_came(b)  AnnotateHappensAfter(__FILE__, __LINE__, b)
+#else
+#define block_went(b)  ((void)0)
+#define block_came(b)  ((void)0)
+#endif
 /* b is now what its kind says: destroy may be called on it. */
 static inline void block_ready (struct block *b, enum kind kind) {
   kill_order();

@@ -1058,6 +1058,7 @@ int codec_decode (lua_State *L, const char *bytes, size_t length,
 
 int codec_decode_message (lua_State *L, struct block *b, unsigned flags) {
   struct message *m = (struct message *)(void *)b;
+  block_came(b);
   return codec_decode(L, message_bytes(m), (size_t)m->length, m->refs, m->nrefs,
                       flags | m->flags);
 }

@@ -131,7 +131,7 @@ static bool gone (uint32_t process, uint32_t generation) {
    too, whose keeper would tell. */
 bool roster_orphaned (struct task *t) {
   bool begun = load_relaxed(&t->pid) != 0;
-  if (t->head.kind == KIND_PROCESS)
+  if (block_kind(&t->head) == KIND_PROCESS)
     return gone(t->home, t->home_generation)
         && (!begun || gone(t->process, t->process_generation));
   return begun && gone(t->process, t->process_generation);

@@ -449,11 +449,14 @@ static void has_begun (struct state *s, size_t size, size_t libraries) {
 static bool open_libraries (struct state *s) {
   struct holes holes;
   memset(&holes, 0, sizeof holes);
+  /* cppcheck-suppress autoVariables ; taken back on either way out */
   s->holes = &holes;
   s->limit = s->base + REGION_SIZE;
   s->L = lua_newstate(state_alloc, s);
-  if (s->L == NULL)
+  if (s->L == NULL) {
+    s->holes = NULL;
     return false;
+  }
   lua_atpanic(s->L, panic);
   lua_setwarnf(s->L, warn_off, s->L);
   int pause = lua_gc(s->L, LUA_GCSETPAUSE, 100);

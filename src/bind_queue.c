@@ -458,11 +458,26 @@ static int m_get (lua_State *L) {
   return bind_get(L, q, hold_deadline(L, 2), is_priority(q));
 }
 
-/* Of how many items a list is made ahead. */
-static int list_size (struct queue *q, lua_Integer max) {
-  uint64_t n = queue_length(q);
-  if (n > (uint64_t)max) n = (uint64_t)max;
-  return n < 100000 ? (int)n : 100000;
+static int new_list (lua_State *L) {
+  lua_createtable(L, (int)lua_tointeger(L, 1), 0);
+  return 1;
+}
+
+/* Pushes a list for what was got and what else is there. */
+static void push_list (lua_State *L, struct queue *q, lua_Integer max, const struct sink *s) {
+  uint64_t more = queue_length(q);
+  if (more > (uint64_t)(max - s->n)) more = (uint64_t)(max - s->n);
+  int size = (int)(s->n + (more < 100000 ? more : 100000));
+  if (likely(s->plain)) {
+    lua_createtable(L, size, 0);
+    return;
+  }
+  lua_pushcfunction(L, new_list);  /* blocks are in hand */
+  lua_pushinteger(L, size);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    struct pouring p = { s->to, s->n, 0 };
+    give_up(L, &p);
+  }
 }
 
 /* queue:get_many(max [, timeout]) -> list of 1..max | nil, "timeout" | nil, "closed" */
@@ -476,15 +491,11 @@ static int m_get_many (lua_State *L) {
   luaL_checkstack(L, 10, NULL);
   checkerrors(L, 1);
   s.max = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
-  int idx = lua_gettop(L) + 1, ahead = list_size(q, max);
-  lua_createtable(L, ahead, 0);  /* before blocks are in hand */
   rc = queue_get(q, &s, until);
   if (rc != CONC_OK)
     return bind_result(L, rc);
-  if (s.plain && s.n > (uint32_t)ahead) {
-    lua_createtable(L, (int)s.n + list_size(q, max - s.n), 0);
-    lua_replace(L, idx);
-  }
+  int idx = lua_gettop(L) + 1;
+  push_list(L, q, max, &s);
   do {
     pour_all(L, idx, &s, &n);
     s.max = (uint32_t)(max - n < UINT32_MAX ? max - n : UINT32_MAX);

@@ -52,9 +52,9 @@ describe("in a worker process", function ()
     for _, stage in ipairs(stages) do
       it(("an %s while %s costs that task"):format(name, stage[1]), function ()
         local pool <close> = conc.process_pool(2)
-        local before, after = pool:submit(echo, 1), nil
+        local before = pool:submit(echo, 1)
         local future = pool:submit(stage[2](trouble.does))
-        after = pool:submit(echo, 2)
+        local after = pool:submit(echo, 2)
         local ok, err = pcall(future.result, future, soon)
         assert.is_false(ok)
         assert.matches(trouble.told, tostring(err))

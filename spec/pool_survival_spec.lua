@@ -188,7 +188,7 @@ helper.each_pool(function (open)
     end, pool)
     assert.is_true(started:wait(soon))
     pool:terminate()
-    pool = nil
+    pool = nil  -- luacheck: ignore 311 (what it held is dropped)
     collectgarbage() collectgarbage()
     local ok, e = other:result(soon)
     assert.is_false(ok)
@@ -198,9 +198,8 @@ helper.each_pool(function (open)
   for _, how in ipairs { "shutdown", "terminate" } do
     it(how .. " from inside a task ends the pool, and the task goes on or is cancelled", function ()
       local pool = open(2)
-      local others = {}
       local f = pool:submit(function ()
-        for i = 1, 5 do others[i] = pool:submit(function () return i end) end
+        for i = 1, 5 do pool:submit(function () return i end) end
         pool[how](pool)
         return "after"
       end)
@@ -239,7 +238,7 @@ describe("a process pool whose workers are killed at any instant", function ()
   it("loses no task that may be tried again, and counts each", function ()
     local pool <close> = conc.process_pool { workers = 3, retries = 1000, name = "prey" }
     local stop = conc.event()
-    local killer <close> = conc.thread(function ()
+    local _killer <close> = conc.thread(function ()
       while not stop:wait(0.005) do
         local prey = {}
         for _, who in ipairs(conc.list_alive()) do
@@ -291,7 +290,7 @@ helper.each_pool(function (open, kind)
     local second = pool:submit(function () return "second" end)
     local third = pool:submit(function () return "third" end)
     assert.is_true(started:wait(soon))
-    local other <close> = conc.thread(function ()
+    local _other <close> = conc.thread(function ()
       conc.sleep(0.03)
       third:cancel()
       conc.sleep(0.03)

@@ -231,7 +231,8 @@ describe("conc.queue", function ()
       os.exit(0)
     ]]
     local log = os.tmpname()
-    helper.run_script(script, {command = {"strace", "-f", "-o", log, helper.lua}, env = helper.traced})
+    helper.run_script(script, {command = {"strace", "-f", "-o", log, helper.lua},
+                               env = helper.traced})
     local inside, calls = false, {}
     for line in io.lines(log) do
       if line:find("BEGIN", 1, true) then inside = true

@@ -469,8 +469,20 @@ static int put_code (struct encoder *e, const struct code *code) {
   return put_bytecode(e, head, met);
 }
 
-/* A function that is the whole message, without upvalues, and no module's: there is
-   nothing to keep apart, and nothing follows. */
+/* Is the first value followed by nothing that can be, or hold, the same object? */
+static bool stands_alone (struct encoder *e) {
+  if (e->current != 0 || e->depth != 0)
+    return false;
+  for (int i = 1; i < e->n; i++) {
+    int type = lua_type(e->L, e->first + i);
+    if (type != LUA_TNUMBER && type != LUA_TSTRING && type != LUA_TBOOLEAN && type != LUA_TNIL)
+      return false;
+  }
+  return true;
+}
+
+/* A function that stands alone, without upvalues, and no module's: there is nothing
+   to keep apart. */
 static int put_alone (struct encoder *e, const struct code *code) {
   struct code_head *head = (struct code_head *)(void *)code->block;
   if (put_bytecode(e, head, false) < 0 || !put_byte(e, T_END))
@@ -499,8 +511,7 @@ static int is_nobodys (struct encoder *e, struct code *code, const void *address
 static int open_function (struct encoder *e) {
   lua_State *L = e->L;
   struct code *code;
-  if (e->n == 1 && e->depth == 0 && (code = function_met(e)) != NULL
-      && code->nups == 0) {
+  if (stands_alone(e) && (code = function_met(e)) != NULL && code->nups == 0) {
     int alone = is_nobodys(e, code, lua_topointer(L, -1));
     if (alone != 0)
       return alone < 0 ? -1 : put_alone(e, code);

@@ -31,6 +31,13 @@ static uint32_t *free_slots;
 static size_t free_count, free_room;
 static uint32_t fresh_slot;            /* slots from here on were never used */
 
+/* Free slots that a thread keeps, so that it takes the mutex for every few only.
+   Those of other threads are lost to a forked child: numbers, no memory. */
+#define SLOTS_KEPT  32
+static __thread struct { uint32_t n, slot[SLOTS_KEPT]; } kept;
+
+static void give_back (uint32_t n);
+
 /* {=== threads ===} */
 
 struct thread_record *record_at (uint32_t index) {
@@ -123,14 +130,23 @@ void record_detach (void) {
   if (t == NULL)
     return;
   uint32_t index = t->index;
+  give_back(kept.n);
   record_mine = NULL;
   end_life(t);
   store_release(&t->owner, 0);  /* from here on it may be another's */
   store_relaxed(&root->thread_hint, index);
 }
 
+/* Each thread takes some at once. */
+#define IDS  64
+static __thread uint64_t next_id, last_id;
+
 uint64_t record_new_id (void) {
-  return add_relaxed(&root->next_id, 1) + 1;
+  if (next_id == last_id) {
+    next_id = add_relaxed(&root->next_id, IDS);
+    last_id = next_id + IDS;
+  }
+  return ++next_id;
 }
 
 struct thread_record *record_of (thread_key key) {
@@ -316,12 +332,27 @@ static uint32_t take_slot (void) {
   return fresh_slot++;
 }
 
-uint32_t handle_new (struct block *b) {
+static bool keep_some (void) {
+  uint32_t slot;
   pthread_mutex_lock(&handles_mutex);
-  uint32_t slot = take_slot();
+  while (kept.n < SLOTS_KEPT / 2 && (slot = take_slot()) != UINT32_MAX)
+    kept.slot[kept.n++] = slot;
   pthread_mutex_unlock(&handles_mutex);
-  if (slot != UINT32_MAX)
-    block_ref(place_of(slot), b);
+  return kept.n > 0;
+}
+
+static void give_back (uint32_t n) {
+  pthread_mutex_lock(&handles_mutex);
+  while (n-- > 0)
+    free_slots[free_count++] = kept.slot[--kept.n];
+  pthread_mutex_unlock(&handles_mutex);
+}
+
+uint32_t handle_new (struct block *b) {
+  if (kept.n == 0 && !keep_some())
+    return UINT32_MAX;
+  uint32_t slot = kept.slot[--kept.n];
+  block_ref(place_of(slot), b);
   return slot;
 }
 
@@ -347,9 +378,9 @@ bool handle_each (uint32_t *at, uint32_t *slot) {
 
 void handle_drop (uint32_t slot) {
   block_unref(place_of(slot));
-  pthread_mutex_lock(&handles_mutex);
-  free_slots[free_count++] = slot;
-  pthread_mutex_unlock(&handles_mutex);
+  if (kept.n == SLOTS_KEPT)
+    give_back(SLOTS_KEPT / 2);
+  kept.slot[kept.n++] = slot;
 }
 
 void handle_withhold (struct process_record *embryo, uint32_t slot) {
@@ -400,7 +431,9 @@ void process_born_child (struct process_record *p) {
   if (chunk_at(p, 0) == NULL) {  /* not inherited: a table of its own */
     free_count = 0;
     fresh_slot = 0;
+    kept.n = 0;
   }
+  next_id = last_id = 0;
   mine = p;
   record_mine = NULL;
   self();

@@ -62,10 +62,11 @@ struct handle *bind_newhandle (lua_State *L, enum kind kind) {
   h->block = NULL;
   h->slot = UINT32_MAX;
   h->process = 0;
-  push_class(L, kind);
-  if (lua_isnil(L, -1))
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &classes_key);
+  if (lua_rawgeti(L, -1, (lua_Integer)kind) == LUA_TNIL)
     luaL_error(L, "class of kind %d is not open", (int)kind);
-  lua_setmetatable(L, -2);
+  lua_setmetatable(L, -3);
+  lua_settop(L, -2);
   return h;
 }
 
@@ -93,6 +94,21 @@ static void count_handle (struct handle *h) {
     add_relaxed(&((struct task *)(void *)h->block)->handles, 1);
 }
 
+/* The handle at 'idx' is sent, or given to C: from now on its block may come back. */
+struct block *bind_sent (lua_State *L, int idx) {
+  struct block *b = bind_toblock(L, idx);
+  if (b == NULL || b->kind != KIND_FUTURE)
+    return b;
+  idx = lua_absindex(L, idx);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+  if (lua_rawgetp(L, -1, b) == LUA_TNIL) {
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, -3, b);
+  }
+  lua_pop(L, 2);
+  return b;
+}
+
 void bind_own (lua_State *L, struct handle *h, struct block *b) {
   if (b == NULL)
     bind_full(L);
@@ -104,7 +120,8 @@ void bind_own (lua_State *L, struct handle *h, struct block *b) {
   h->block = b;
   arena_settle(b);
   count_handle(h);
-  remember(L, b);  /* lack of memory here: the handle's __gc lets go */
+  if (b->kind != KIND_FUTURE)  /* of those there are many, and few are sent: bind_sent */
+    remember(L, b);  /* lack of memory here: the handle's __gc lets go */
 }
 
 void bind_pushblock (lua_State *L, struct block *b) {

@@ -97,7 +97,7 @@ static conc_object *object_new (struct block *b) {
 }
 
 conc_object *conc_check (lua_State *L, int idx, const char *type) {
-  struct block *b = bind_toblock(L, idx);
+  struct block *b = bind_sent(L, idx);
   if (b == NULL || strcmp(block_ops(b)->name, type) != 0)
     luaL_argerror(L, idx, lua_pushfstring(L, "conc.%s expected, got %s%s", type,
                                           b != NULL ? "conc." : "",

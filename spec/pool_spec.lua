@@ -110,6 +110,68 @@ helper.each_pool(function (open, kind)
     end)
   end)
 
+  -- A small call travels inside the record of its task, and a small outcome takes
+  -- its place; larger ones have a block of their own.
+  describe("sizes", function ()
+    it("of calls and outcomes around the room in a task", function ()
+      local pool <close> = open(2)
+      local function echo(...) return ... end
+      for n = 0, 300, 7 do
+        local text = ("x"):rep(n)
+        assert.are.equal(text, pool:submit(echo, text):result(soon))
+        assert.are.equal(n, #pool:submit(function (s) return s .. s end, text):result(soon) // 2)
+      end
+    end)
+
+    it("an outcome may name what the call named", function ()
+      local pool <close> = open(2)
+      local q = conc.queue()
+      local f, p = pool:submit(function (f, p) return f, p end, math.max, q):result(soon)
+      assert.are.equal(math.max, f)
+      assert.are.equal(q, p)
+      local function big() return { tag, square(2), square(3), square(4), ("y"):rep(200) } end
+      local again = pool:submit(function (g) return g end, big):result(soon)
+      assert.are.equal(9, again()[3])
+    end)
+
+    it("an error, too", function ()
+      local pool <close> = open(2)
+      local value = pool:submit(function (n) error({ code = n }) end, 7):error(soon)
+      assert.are.same({ code = 7 }, value)
+      assert.is_nil((pool:submit(error):error(soon)))
+    end)
+  end)
+
+  it("a future that was sent comes back as the same object", function ()
+    local pool <close> = open(1)
+    local q = conc.queue()
+    local f, g = pool:submit(square, 3), pool:submit(square, 4)
+    q:put(f)
+    assert.are.equal(f, q:get(soon))
+    q:put({ g, g, f })
+    local list = q:get(soon)
+    assert.are.equal(g, list[1])
+    assert.are.equal(g, list[2])
+    assert.are.equal(f, list[3])
+    assert.are.equal(25, f:result(soon) + g:result(soon))
+  end)
+
+  -- An idle worker that still looks around is not rung for each task of a burst:
+  -- the one behind a long task must find it all the same.
+  it("no task waits behind a long one while a worker is idle", function ()
+    local pool <close> = open(2)
+    local function nap() conc.sleep(1) return true end
+    for _ = 1, 20 do
+      local burst = {}
+      for i = 1, 50 do burst[i] = pool:submit(square, i) end
+      for i = 1, 50 do burst[i]:join(soon) end
+      local long = pool:submit(nap)
+      local short = pool:submit(square, 5)
+      assert.are.equal(25, (short:result(0.5)))
+      long:cancel()
+    end
+  end)
+
   describe("map", function ()
     it("gives results in order", function ()
       local pool <close> = open(3)

@@ -165,8 +165,8 @@ describe("the way to what does not travel", function ()
   it("goes through functions, with or without names", function ()
     local up = thread
     local function f() return up end
-    local named = "^cannot send upvalue 'up' of function at [^ ]*seldom_spec.lua:%d+ %(coroutine%)"
-    assert.matches(named, way(f))
+    assert.matches("^cannot send upvalue 'up' of function at [^ ]*seldom_spec.lua:%d+ %(coroutine%)",
+      way(f))
     local bare = load(string.dump(f, true))
     debug.setupvalue(bare, 1, thread)
     assert.matches("^cannot send upvalue 1 of function at %?:%d+ %(coroutine%)", way({ bare }))

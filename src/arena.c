@@ -56,7 +56,8 @@ void arena_settle_dead (struct thread_record *t, struct block *b) {
 }
 
 void arena_settle (struct block *b) {
-  arena_settle_dead(self(), b);
+  if (b->class != INNER_BLOCK)
+    arena_settle_dead(self(), b);
 }
 
 static bool is_placed (struct block *b) {
@@ -98,6 +99,8 @@ struct block *arena_alloc (size_t size) {
 }
 
 void arena_free (struct block *b) {
+  if (b->class == INNER_BLOCK)
+    return;
   block_went(b);
   block_set_kind(b, KIND_RAW);
   kill_order();

@@ -58,12 +58,13 @@ enum kind {
 struct block {
   _Atomic uint32_t refs;   /* guarded by its stripe of the REFS guards */
   uint8_t kind;            /* KIND_RAW until block_ready */
-  uint8_t class;           /* slab class, or PAGE_BLOCK; constant */
+  uint8_t class;           /* slab class, PAGE_BLOCK or INNER_BLOCK; constant */
   uint16_t flags;          /* the kind's own use */
   uint64_t size;           /* bytes that may be used, this header included; constant */
   struct block *next;      /* for who owns it: chains of messages, of the doomed */
 };
-#define PAGE_BLOCK  0xff
+#define PAGE_BLOCK   0xff
+#define INNER_BLOCK  0xfe  /* a part of another block: neither in hand nor freed */
 
 struct kind_ops {
   const char *name;        /* what conc.type says; static */

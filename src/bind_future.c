@@ -47,7 +47,7 @@ static void push_failure (lua_State *L, struct task *t) {
   char story[160];
   if (load_relaxed(&t->flags) & TASK_DIED)
     snprintf(story, sizeof story, "%s \"%s\" died; its outcome is not known",
-             block_ops(&t->head)->name, t->name);
+             block_ops(&t->head)->name, task_name(t));
   else
     snprintf(story, sizeof story, "shared memory is full: the outcome could not be kept");
   if (b == NULL && task_story != NULL)
@@ -235,7 +235,7 @@ static int meta_tostring (lua_State *L) {
   if (b->kind == KIND_FUTURE)
     lua_pushfstring(L, "conc.future (%s", state_name(t));
   else
-    lua_pushfstring(L, "conc.%s \"%s\" (%s", block_ops(b)->name, t->name, state_name(t));
+    lua_pushfstring(L, "conc.%s \"%s\" (%s", block_ops(b)->name, task_name(t), state_name(t));
   if (task_state(t) == TASK_FAILED) {
     lua_pushcfunction(L, error_text);
     lua_pushlightuserdata(L, b);

@@ -142,15 +142,16 @@ static int m_submit (lua_State *L) {
   if (load_relaxed(&c->phase) != POOL_OPEN)
     refused(L, c, CONC_CLOSED);
   codec_encode(L, 2, last - 1, CODEC_RUN, "argument", 1, &p);
-  struct block *call = parcel_post(&p), *b = call != NULL ? task_new(KIND_FUTURE, NULL) : NULL;
-  if (b == NULL) {
-    if (call != NULL) block_destroy(call);
-    else parcel_drop(&p);
+  struct block *b = task_new_submitted(0);
+  if (b == NULL || !task_post_call(task_of(b), &p)) {
+    if (b != NULL) block_destroy(b);
+    parcel_drop(&p);
     bind_full(L);
   }
   struct task *t = task_of(b);
   t->group = c->group;
-  task_keep(t, &t->call, call);
+  if (c->config.retries > 0)
+    task_flag(t, TASK_AGAIN);
   block_ref(&t->pool, &c->head);
   bind_own(L, h, b);
   return give(L, c, t);
@@ -288,7 +289,7 @@ static int core_chunk (lua_State *L) {
     return 3;
   }
   struct block *items = full ? NULL : bundle_new((size_t)(last - first + 1) * 8);
-  struct block *b = items != NULL ? task_new(KIND_FUTURE, NULL) : NULL;
+  struct block *b = items != NULL ? task_new_submitted((uint32_t)(last - first + 1)) : NULL;
   if (b == NULL) {
     if (items != NULL) block_destroy(items);
     if (numbers != NULL) block_destroy(numbers);
@@ -297,7 +298,6 @@ static int core_chunk (lua_State *L) {
   }
   struct task *t = task_of(b);
   t->group = c->group;
-  t->nitems = (uint32_t)(last - first + 1);
   if (stop)
     task_flag(t, TASK_FIRST);
   task_flag(t, TASK_CHUNK);
@@ -407,7 +407,7 @@ static void read_all (lua_State *L, struct reading *r) {
 */
 static int core_results (lua_State *L) {
   struct task *t = task_of(bind_check(L, 1, KIND_FUTURE));
-  struct reading r = { .items = load_acquire(&t->items), .base = luaL_checkinteger(L, 2) };
+  struct reading r = { .items = task_is_call(t) ? NULL : load_acquire(&t->items), .base = luaL_checkinteger(L, 2) };
   lua_settop(L, 4);
   if (r.items == NULL)
     return 0;

@@ -77,7 +77,8 @@ static bool post (lua_State *L, int first, int n, const char *what, int base,
   struct parcel p;
   if (codec_try_encode(L, first, n, 0, what, base, &p) != LUA_OK)
     return false;
-  if ((o->message = parcel_post(&p)) != NULL)
+  o->message = o->task != NULL ? task_post_outcome(o->task, &p) : parcel_post(&p);
+  if (o->message != NULL)
     return true;
   parcel_drop(&p);
   lua_pushliteral(L, "shared memory is full: the outcome could not be kept");
@@ -145,7 +146,8 @@ static int unpack (lua_State *L) {
   return codec_decode_message(L, message, CODEC_RUN);
 }
 
-static void begin (struct outcome *o, char **before) {
+static void begin (struct outcome *o, struct task *t, char **before) {
+  o->task = t;
   o->state = TASK_FAILED;
   o->message = NULL;
   o->report = NULL;
@@ -189,7 +191,7 @@ static void run (lua_State *L, int base, struct outcome *o) {
 void call_function (lua_State *L, int nargs, struct outcome *o) {
   int base = lua_gettop(L) - nargs;
   char *before;
-  begin(o, &before);
+  begin(o, NULL, &before);
   lua_checkstack(L, LUA_MINSTACK);
   lua_pushcfunction(L, trampoline);
   lua_insert(L, base);
@@ -198,10 +200,11 @@ void call_function (lua_State *L, int nargs, struct outcome *o) {
   end(before);
 }
 
-static void call_it (lua_State *L, struct block *message, bool drop, struct outcome *o) {
+static void call_it (lua_State *L, struct block *message, bool drop, struct task *t,
+                     struct outcome *o) {
   int base = lua_gettop(L) + 1;
   char *before;
-  begin(o, &before);
+  begin(o, t, &before);
   lua_checkstack(L, LUA_MINSTACK);
   lua_pushcfunction(L, trampoline);
   lua_pushcfunction(L, unpack);
@@ -218,11 +221,11 @@ static void call_it (lua_State *L, struct block *message, bool drop, struct outc
 }
 
 void call_message (lua_State *L, struct block *message, struct outcome *o) {
-  call_it(L, message, true, o);
+  call_it(L, message, true, NULL, o);
 }
 
-void call_kept (lua_State *L, struct block *message, struct outcome *o) {
-  call_it(L, message, false, o);
+void call_kept (lua_State *L, struct block *message, struct task *t, struct outcome *o) {
+  call_it(L, message, false, t, o);
 }
 
 int call_on_error (lua_State *L) {
@@ -231,6 +234,7 @@ int call_on_error (lua_State *L) {
 
 void call_error (lua_State *L, struct outcome *o) {
   int top = lua_gettop(L);
+  o->task = NULL;
   o->message = NULL;
   o->report = NULL;
   lua_checkstack(L, LUA_MINSTACK);
@@ -245,6 +249,7 @@ void call_error (lua_State *L, struct outcome *o) {
 void call_failed (const char *text, struct outcome *o) {
   lua_State *L = luaL_newstate();
   o->state = TASK_FAILED;
+  o->task = NULL;
   o->message = NULL;
   o->report = strdup(text);
   if (L == NULL)

@@ -19,8 +19,9 @@
 
 struct outcome {
   enum task_state state;       /* TASK_DONE, TASK_FAILED, TASK_CANCELLED */
-  struct block *message;       /* in hand, or NULL */
+  struct block *message;       /* in hand (or inside of 'task'), or NULL */
   char *report;                /* of a failure: what to print; malloc'd or NULL */
+  struct task *task;           /* may have the message inside of it; NULL */
 };
 
 struct call_lua {              /* what floor 7 knows */
@@ -33,8 +34,9 @@ void call_open (const struct call_lua *lua);
 void call_function (lua_State *L, int nargs, struct outcome *o);
 /* 'message', in hand, is taken: its values are a function and its arguments. */
 void call_message (lua_State *L, struct block *message, struct outcome *o);
-/* The same with a message that stays where it is. */
-void call_kept (lua_State *L, struct block *message, struct outcome *o);
+/* The same with a message that stays where it is. A small outcome lies in 't', whose
+   it will be; NULL: nobody's yet. */
+void call_kept (lua_State *L, struct block *message, struct task *t, struct outcome *o);
 /* For calls made otherwise: a message handler that keeps the traceback, and the
    outcome of the error value on the top (popped). */
 int call_on_error (lua_State *L);

@@ -476,7 +476,8 @@ void wait_init (struct wait *w, struct gate *gate, struct guard *guard,
   w->verb = verb;
   w->until = until;
   w->look = 0;
-  w->links = w->noninterruptible = w->woken = w->entered = w->declared = false;
+  w->links = w->noninterruptible = w->last_first = false;
+  w->woken = w->entered = w->declared = false;
 }
 
 static int enter (struct wait *w) {
@@ -504,7 +505,7 @@ int wait_sleep (struct wait *w) {
     bool first = w->look == 0;  /* a moment ago: spares a look at the clock */
     node_note(w->gate, w->guard, w->node,
               first ? load_relaxed(&self()->wait_since) : sys_now());
-    if (w->woken)
+    if (w->woken || w->last_first)
       join_front(w->gate, w->node);
     else
       join_back(w->gate, w->node);

@@ -87,6 +87,7 @@ struct wait {
   bool links;                /* a wait for a holder (a link of a deadlock) */
   bool noninterruptible;     /* neither cancel nor Ctrl-C end it (condition:
                                 getting its lock back) */
+  bool last_first;           /* it joins in front: who slept least is woken first */
   bool woken;                /* was taken out of the line since wait_init */
   bool entered;              /* wait_object and so on are set */
   bool declared;             /* as a link; 'links' may become true later */

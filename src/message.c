@@ -10,6 +10,12 @@ static size_t message_size (uint32_t nrefs, size_t length) {
   return sizeof(struct message) + nrefs * sizeof(struct block *) + length;
 }
 
+static void message_destroy (struct block *b) {
+  struct message *m = (struct message *)(void *)b;
+  for (uint32_t i = 0; i < m->nrefs; i++)
+    block_unref(&m->refs[i]);
+}
+
 /* References are counted before the block becomes a message with 'nrefs' of
    them: killed half-way, the sweep finds a message with fewer. */
 static void take_refs (struct message *m, const struct parcel *p) {
@@ -37,17 +43,33 @@ struct block *parcel_post (struct parcel *p) {
   return b;
 }
 
+void message_inner (struct message *m, size_t size) {
+  store_relaxed(&m->head.refs, 0);
+  m->head.class = INNER_BLOCK;
+  m->head.flags = 0;
+  m->head.size = size;
+  m->head.next = NULL;
+  m->nrefs = 0;
+  block_ready(&m->head, KIND_MESSAGE);
+}
+
+struct block *parcel_post_inner (struct parcel *p, struct message *m) {
+  if (p->block != NULL || message_size(p->nrefs, p->length) > m->head.size
+      || (p->nrefs > 0 && m->nrefs > 0))
+    return NULL;  /* (what it counts may be what keeps the parcel's) */
+  message_destroy(&m->head);
+  memcpy((char *)m + message_size(p->nrefs, 0), p->bytes, p->length);
+  m->flags = p->flags;
+  m->length = p->length;
+  take_refs(m, p);
+  return &m->head;
+}
+
 void parcel_drop (struct parcel *p) {
   if (p->block != NULL) {
     block_destroy(p->block);
     p->block = NULL;
   }
-}
-
-static void message_destroy (struct block *b) {
-  struct message *m = (struct message *)(void *)b;
-  for (uint32_t i = 0; i < m->nrefs; i++)
-    block_unref(&m->refs[i]);
 }
 
 void message_drop (struct block *b) {

@@ -45,6 +45,14 @@ static inline char *message_bytes (struct message *m) {
   return (char *)(m->refs + m->nrefs);
 }
 void message_drop (struct block *b);   /* in hand: uncounts refs, frees */
+
+/*
+** A message inside of another block, for small parcels. Never in hand; written
+** by one thread at a time; its refs are dropped with that block.
+*/
+void message_inner (struct message *m, size_t size);   /* makes it, empty, of so many bytes */
+/* The parcel there, in place of what was there; NULL: it does not fit. */
+struct block *parcel_post_inner (struct parcel *p, struct message *m);
 void message_open (void);
 
 #endif

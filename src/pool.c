@@ -15,13 +15,23 @@ void (*pool_run_inline) (struct crew *c, struct task *t);
 /* How long a terminated pool waits for threads to unwind. */
 #define PATIENCE  ((nanos)1000000000)
 
+/* A wake costs more than many a task does. While one worker is busy and one that
+   has just become idle looks at the queue every WATCH, a few tasks may wait for
+   either; after WATCHES such looks it sleeps, and is woken by the next. */
+#define WATCH    ((nanos)100000)
+#define WATCHES  3
+#define FEW      16
+#define SPINS    1500      /* before that, where there is a processor for it */
+
 /* So many workers in a row that never got ready: the pool fails. */
 #define EARLY_LEFT    2          /* by os.exit */
 #define EARLY_KILLED  8
 
 static __thread struct crew *my_crew;
 static __thread uint32_t my_place;
-static __thread int inline_depth;     /* runs[inline_depth] is the innermost */
+static __thread uint32_t my_outer;     /* runs[my_outer] is the last from the queue */
+static __thread bool outer_claimed;    /* and was for this worker to run */
+static __thread int inline_depth;      /* runs[inline_depth] is the innermost, if > 0 */
 
 struct crew *pool_current (uint32_t *i) {
   if (i != NULL)
@@ -38,7 +48,7 @@ uint32_t pool_within (void) {
 bool pool_outer_stops (struct crew *c) {
   bool stops = load_acquire(&c->phase) >= POOL_STOPPING;
   for (int k = 0; k < inline_depth && !stops; k++) {
-    struct block *b = load_relaxed(&c->workers[my_place].runs[k]);
+    struct block *b = load_relaxed(&c->workers[my_place].runs[k > 0 ? (uint32_t)k : my_outer]);
     stops = b != NULL && (load_full(&task_of(b)->flags) & (TASK_STOPPED | TASK_LATE));
   }
   return stops;
@@ -116,6 +126,13 @@ static void repair_move (struct crew *c, struct block *_Atomic *place) {
     store_relaxed(&task_of(b)->self, NULL);
 }
 
+static void count_busy (struct crew *c) {
+  c->busy = 0;
+  for (uint32_t i = 0; i < c->places; i++)
+    c->busy += load_relaxed(&c->workers[i].runs[0]) != NULL
+            || load_relaxed(&c->workers[i].runs[POOL_OTHER]) != NULL;
+}
+
 /* P1 and P2 after the death of a holder, of whichever process. */
 static void crew_repair (struct guard *g, struct thread_record *dead) {
   struct crew *c = containerof(g, struct crew, guard);
@@ -130,7 +147,7 @@ static void crew_repair (struct guard *g, struct thread_record *dead) {
     c->queued++;
   }
   store_relaxed(&c->last, last);
-  c->live = c->blocked = 0;
+  c->live = c->blocked = c->busy = 0;
   for (uint32_t i = 0; i < c->places; i++) {
     struct pool_worker *w = &c->workers[i];
     for (int k = 0; k < POOL_DEPTH + 2; k++)
@@ -138,7 +155,8 @@ static void crew_repair (struct guard *g, struct thread_record *dead) {
     c->live += working(w);
     c->blocked += working(w) && load_relaxed(&w->blocked) > 0;
   }
-  c->searching = 0;
+  count_busy(c);
+  c->searching = c->watching = 0;
   store_relaxed(&c->moving, NULL);
   gate_repair(&c->work);
   gate_repair(&c->news);
@@ -159,11 +177,13 @@ static void count_end (struct crew *c, struct task *t) {
     return;
   c->log[c->ends % POOL_LOG] = &t->head;
   c->ends++;
-  uint32_t n = items_of(t), bad = load_relaxed(&t->nfailed);
+  uint32_t n = items_of(t), bad;
   if (t->nitems == 0)
     bad = task_state(t) != TASK_DONE;
   else if (task_state(t) != TASK_DONE)
     bad = n - load_relaxed(&t->ngood);
+  else
+    bad = load_relaxed(&t->nfailed);
   c->failed += bad;
   c->done += n - bad;
 }
@@ -190,6 +210,16 @@ void pool_counts (struct crew *c, struct pool_counts *n) {
 
 /* {=== waking ===} */
 
+/* Under the guard: the task from the queue that the worker runs; NULL: none. */
+static struct task *outermost (struct pool_worker *w) {
+  for (int k = 0; k < POOL_DEPTH + 2; k += POOL_OTHER) {
+    struct block *b = load_relaxed(&w->runs[k]);
+    if (b != NULL && !task_has_ended(task_state(task_of(b))))
+      return task_of(b);
+  }
+  return NULL;
+}
+
 /* Another worker is wanted: there is work that none of the idle will take. */
 static bool wants_worker (struct crew *c) {
   return c->queued > 0 && c->live < c->config.size + c->blocked
@@ -201,15 +231,19 @@ static thread_key pop_bell (struct crew *c) {
 }
 
 
-/* The task in 'place' is over for this worker. One that was not claimed by it
-   had been cancelled, or is run by another that counts it. */
-static void end_run (struct crew *c, struct block *_Atomic *place, bool claimed) {
+/* Under the guard: the task in 'place' is over for this worker. One that was not
+   claimed by it had been cancelled, or is run by another that counts it. */
+static void note_end (struct crew *c, struct block *_Atomic *place, bool claimed) {
   struct task *t = task_of(load_relaxed(place));
-  guard_lock(&c->guard);
   if (claimed || load_relaxed(&t->begun) == 0)
     count_end(c, t);
   if (!gate_empty(&c->news))
     gate_wake_all(&c->news);
+}
+
+static void end_run (struct crew *c, struct block *_Atomic *place, bool claimed) {
+  guard_lock(&c->guard);
+  note_end(c, place, claimed);
   guard_unlock(&c->guard);
   block_unref(place);
 }
@@ -262,7 +296,8 @@ static void crew_drain (struct crew *c) {
 ** next if there is more. So a burst of submits costs one wake, not one each.
 */
 static void call_worker (struct crew *c, thread_key *worker, thread_key *bell) {
-  if (c->queued == 0 || c->searching > 0)
+  if (c->queued == 0 || c->searching > 0
+      || (c->busy > 0 && c->watching > 0 && c->queued < FEW))
     return;
   *worker = gate_pop(&c->work);
   if (*worker != 0)
@@ -344,11 +379,11 @@ void pool_terminate (struct crew *c) {
   if (load_relaxed(&c->phase) < POOL_STOPPING) {
     store_release(&c->phase, POOL_STOPPING);
     for (uint32_t i = 0; i < c->places; i++) {
-      struct block *b = load_relaxed(&c->workers[i].runs[0]);
-      if (b != NULL) {
-        task_flag(task_of(b), TASK_STOPPED);
-        if (task_finish(task_of(b), TASK_CANCELLED, NULL))
-          count_end(c, task_of(b));
+      struct task *t = outermost(&c->workers[i]);
+      if (t != NULL) {
+        task_flag(t, TASK_STOPPED);
+        if (task_finish(t, TASK_CANCELLED, NULL))
+          count_end(c, t);
       }
     }
   }
@@ -373,9 +408,9 @@ void pool_fail (struct crew *c, enum pool_break how, struct block *why) {
     if (task_finish(task_of(b), TASK_FAILED, NULL))
       count_end(c, task_of(b));
   for (uint32_t i = 0; i < c->places; i++) {
-    struct block *b = load_relaxed(&c->workers[i].runs[0]);
-    if (b != NULL && task_finish(task_of(b), TASK_FAILED, NULL))
-      count_end(c, task_of(b));
+    struct task *t = outermost(&c->workers[i]);
+    if (t != NULL && task_finish(t, TASK_FAILED, NULL))
+      count_end(c, t);
   }
   guard_unlock(&c->guard);
   if (why != NULL && !first)
@@ -516,7 +551,7 @@ static bool others_quiet (struct crew *c) {
   if (c->queued > 0)
     return false;
   for (uint32_t i = 0; i < c->places; i++)
-    if (i != my_place && load_relaxed(&c->workers[i].runs[0]) != NULL
+    if (i != my_place && outermost(&c->workers[i]) != NULL
         && load_relaxed(&c->workers[i].blocked) == 0)
       return false;
   return true;
@@ -556,6 +591,7 @@ void pool_enter (struct crew *c, uint32_t i) {
   struct pool_worker *w = &c->workers[i];
   my_crew = c;
   my_place = i;
+  my_outer = 0;
   inline_depth = 0;
   store_release(&w->key, self()->key);
   guard_lock(&c->guard);
@@ -598,23 +634,71 @@ static bool must_leave (struct crew *c, struct pool_worker *w) {
       || c->live > c->config.size + c->blocked;
 }
 
-/* One task off the queue into 'current', or CONC_CLOSED; waits for it. */
+/* One at a time does: it is among the searching, so nobody rings another. */
+static void spin (struct crew *c) {
+  c->searching++;
+  guard_unlock(&c->guard);
+  for (int i = 0; i < SPINS && load_relaxed(&c->first) == NULL
+                  && load_relaxed(&c->phase) == POOL_OPEN; i++)
+    sys_relax();
+  guard_lock(&c->guard);
+  if (c->searching > 0) c->searching--;
+}
+
+static int sleep_or_watch (struct crew *c, struct wait *w, int *looks) {
+  if (*looks == 0 && c->searching == 0 && sys_cpu_shared() > 1) {
+    *looks = 1;
+    spin(c);
+    return CONC_OK;
+  }
+  if (c->busy + c->searching == 0 || *looks > WATCHES) {
+    w->until = DEADLINE_NEVER;
+    return wait_sleep(w);
+  }
+  ++*looks;
+  w->until = sys_now() + WATCH;
+  c->watching++;
+  int rc = wait_sleep(w);
+  if (c->watching > 0) c->watching--;
+  return rc == CONC_TIMEOUT ? CONC_OK : rc;
+}
+
+/*
+** The end of the task before, and the next off the queue, in one stay under the
+** guard: so the two alternate between two places. CONC_CLOSED: there is none
+** for this worker any more. Before it sleeps it lets go of what has ended.
+*/
 static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
   struct wait wait;
-  int rc = CONC_OK;
+  struct block *_Atomic *last = &w->runs[my_outer];
+  struct block *_Atomic *place = &w->runs[POOL_OTHER - my_outer];
+  int rc = CONC_OK, looks = 0;
   thread_key room = 0, next = 0, bell = 0;
   wait_init(&wait, &c->work, &c->guard, DEADLINE_NEVER, &c->head, "work");
-  wait.noninterruptible = true;
+  wait.noninterruptible = wait.last_first = true;
   *t = NULL;
   guard_lock(&c->guard);
+  if (load_relaxed(last) != NULL) {
+    note_end(c, last, outer_claimed);
+    if (c->busy > 0) c->busy--;
+  }
   while (rc == CONC_OK && *t == NULL) {
-    if (must_leave(c, w))
-      rc = CONC_CLOSED;
-    else if ((*t = pop(c, &w->runs[0])) == NULL)
-      rc = load_relaxed(&c->phase) >= POOL_CLOSING ? CONC_CLOSED : wait_sleep(&wait);
     if (wait.woken) {
       wait.woken = false;
       if (c->searching > 0) c->searching--;
+    }
+    if (must_leave(c, w))
+      rc = CONC_CLOSED;
+    else if ((*t = pop(c, place)) != NULL)
+      c->busy++;
+    else if (load_relaxed(&c->phase) >= POOL_CLOSING)
+      rc = CONC_CLOSED;
+    else if (load_relaxed(last) == NULL)
+      rc = sleep_or_watch(c, &wait, &looks);
+    else {
+      guard_unlock(&c->guard);
+      block_unref(last);
+      guard_lock(&c->guard);
     }
   }
   call_worker(c, &next, &bell);
@@ -625,28 +709,25 @@ static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
   gate_ring(room);
   gate_ring(next);
   gate_ring(bell);
+  block_unref(last);
+  my_outer = POOL_OTHER - my_outer;
   return rc;
 }
 
 int pool_take (struct crew *c, uint32_t i, struct task **t) {
   struct pool_worker *w = &c->workers[i];
+  store_relaxed(&w->begun, 0);
   for (;;) {
     int rc = take_one(c, w, t);
     if (rc != CONC_OK)
       return rc;
     renew(w);
-    if (task_claim(*t)) {
-      add_relaxed(&w->ran, 1);
+    outer_claimed = task_claim(*t);
+    if (outer_claimed) {
+      store_relaxed(&w->ran, load_relaxed(&w->ran) + 1);
       return CONC_OK;
     }
-    end_run(c, &w->runs[0], false);
   }
-}
-
-void pool_done (struct crew *c, uint32_t i) {
-  struct pool_worker *w = &c->workers[i];
-  store_relaxed(&w->begun, 0);
-  end_run(c, &w->runs[0], true);
 }
 
 /* {=== waiting inside ===} */
@@ -799,7 +880,7 @@ static deadline stop_late (struct crew *c, const struct spawner *s) {
     }
     for (int k = 0; k < POOL_DEPTH + 2; k++) {
       struct block *b = load_relaxed(&w->runs[k]);
-      if (b != NULL) {
+      if (b != NULL && !task_has_ended(task_state(task_of(b)))) {
         task_flag(task_of(b), TASK_LATE);
         if (task_finish(task_of(b), TASK_FAILED, NULL))
           count_end(c, task_of(b));
@@ -881,7 +962,8 @@ void manager_lost (struct crew *c, uint32_t i, int status) {
     if (!early) add_relaxed(&c->restarted, 1);
   }
   store_relaxed(&w->blocked, 0);
-  c->searching = 0;                /* it may have been the one */
+  count_busy(c);
+  c->searching = c->watching = 0;  /* it may have been the one */
   store_release(&w->life, WORKER_NONE);
   gate_wake_all(&c->news);
   guard_unlock(&c->guard);

@@ -8,7 +8,7 @@
 **
 ** Who is who:
 **   submitters   any thread of any process: pool_submit
-**   workers      pool_take, run, pool_done, again; a thread or a process each
+**   workers      pool_take, run, again; a thread or a process each
 **   manager      one a pool: starts workers, replaces the dead, minds timeouts;
 **                a thread of the process that made the pool, or the template
 **                process. It alone writes a worker's 'life'.
@@ -42,6 +42,7 @@
 /* Tasks run one inside the other in one worker before others must help: each
    costs a few of the 200 C calls that Lua allows. */
 #define POOL_DEPTH         24
+#define POOL_OTHER         (POOL_DEPTH + 1)   /* tasks from the queue: here and at 0, by turns */
 #define POOL_PLACES_MAX    4096     /* workers, and those in stead of blocked ones */
 #define POOL_LOG           4096     /* of the tasks that ended, the last so many are told */
 
@@ -54,7 +55,8 @@ enum pool_break { POOL_WHOLE = 0, POOL_LOST, POOL_NO_START, POOL_NO_WORKER,
                   POOL_INITIALIZER };
 
 struct pool_worker {
-  /* what it runs, counted: [0] from the queue, then what it runs inside of that */
+  /* what it runs, counted: [0] or [POOL_OTHER] from the queue (the one before may
+     still be in the other), [1] and on what it runs inside of that */
   cache_aligned struct block *_Atomic runs[POOL_DEPTH + 2];
   _Atomic uint32_t life;           /* enum worker_life */
   _Atomic uint32_t ran;            /* tasks since it started */
@@ -97,8 +99,10 @@ struct crew {
   uint64_t queued;                 /* derived */
   uint32_t live;                   /* workers STARTING or LIVE; derived */
   uint32_t blocked;                /* of these; derived */
+  uint32_t busy;                   /* of these, with a task off the queue; derived */
   uint32_t searching;              /* hint: rung, and not at the queue yet; too few
                                       costs a wake, too many a look's delay */
+  uint32_t watching;               /* hint: idle, and looking every WATCH; likewise */
   uint32_t numbered;               /* names given */
   uint32_t early;                  /* workers in a row that died before they were LIVE */
   struct gate work;                /* idle workers */
@@ -178,11 +182,10 @@ void pool_enter (struct crew *c, uint32_t i);
 void pool_leave (struct crew *c, uint32_t i);
 /* It never was: its initializer failed. */
 void pool_left (struct crew *c, uint32_t i);
-/* The next task, RUNNING by the caller and in the worker's runs[0]: CONC_OK.
+/* The task that it gave before has ended: its count is dropped, waiters are told.
+   The next, RUNNING by the caller and in the worker's runs: CONC_OK.
    CONC_CLOSED: the worker is to leave. */
 int pool_take (struct crew *c, uint32_t i, struct task **t);
-/* The task in runs[0] has ended: its count is dropped, waiters are told. */
-void pool_done (struct crew *c, uint32_t i);
 struct crew *pool_current (uint32_t *i);    /* whose worker the caller is; NULL */
 /* How many share the machine with the caller, as 'within' has it; 1 outside of pools. */
 uint32_t pool_within (void);

@@ -321,7 +321,7 @@ int sight_on_signal (void) {
 
 static void name_task (struct block *b, char *to, size_t size) {
   if (b->kind == KIND_THREAD || b->kind == KIND_PROCESS)
-    snprintf(to, size, "%s \"%.*s\"", block_ops(b)->name, NAME_SIZE - 1, task_of(b)->name);
+    snprintf(to, size, "%s \"%.*s\"", block_ops(b)->name, NAME_SIZE - 1, task_name(task_of(b)));
 }
 
 void sight_open (void) {

@@ -15,7 +15,7 @@ void (*task_lost) (struct task *t);
 void (*task_unbegun) (struct task *t);
 bool (*task_story) (struct task *t, struct block **message, char *text, size_t size);
 
-struct block *task_new (enum kind kind, const char *name) {
+static struct task *make (enum kind kind) {
   struct block *b = arena_alloc(sizeof(struct task));
   if (b == NULL)
     return NULL;
@@ -26,20 +26,74 @@ struct block *task_new (enum kind kind, const char *name) {
   t->home = process_mine()->index;
   t->home_generation = load_relaxed(&process_mine()->generation);
   store_relaxed(&t->exitcode, NO_EXITCODE);
-  if (name != NULL)
-    snprintf(t->name, sizeof t->name, "%s", name);
-  block_ready(b, kind);
-  return b;
+  return t;
 }
 
+struct block *task_new (enum kind kind, const char *name) {
+  struct task *t = make(kind);
+  if (t == NULL)
+    return NULL;
+  if (name != NULL)
+    snprintf(t->name, sizeof t->name, "%s", name);
+  block_ready(&t->head, kind);
+  return &t->head;
+}
+
+/* {=== the message inside ===} */
+
+static struct message *inner_of (struct task *t) {
+  return (struct message *)(void *)t->inner;
+}
+
+struct block *task_new_submitted (uint32_t nitems) {
+  struct task *t = make(KIND_FUTURE);
+  if (t == NULL)
+    return NULL;
+  t->nitems = nitems;
+  if (nitems == 0)
+    message_inner(inner_of(t), TASK_INNER);
+  block_ready(&t->head, KIND_FUTURE);
+  return &t->head;
+}
+
+bool task_post_call (struct task *t, struct parcel *p) {
+  struct block *b = parcel_post_inner(p, inner_of(t));
+  if (b != NULL)
+    store_relaxed(&t->call, b);
+  else if ((b = parcel_post(p)) != NULL)
+    task_keep(t, &t->call, b);
+  return b != NULL;
+}
+
+struct block *task_post_outcome (struct task *t, struct parcel *p) {
+  struct block *b = NULL;
+  if (task_is_call(t) && !(load_relaxed(&t->flags) & TASK_AGAIN))
+    b = parcel_post_inner(p, inner_of(t));
+  return b != NULL ? b : parcel_post(p);
+}
+
+/* {=== its end ===} */
+
+/* Nobody else knows t any more. */
+static void drop (struct block *_Atomic *place) {
+  struct block *b = load_relaxed(place);
+  if (b == NULL || b->class == INNER_BLOCK)
+    return;
+  arena_hold(b);
+  kill_order();
+  store_relaxed(place, NULL);
+  block_destroy(b);
+}
 
 static void task_destroy (struct block *b) {
   struct task *t = task_of(b);
-  struct block *_Atomic *owned[] = { &t->call, &t->outcome, &t->items, &t->numbers };
-  for (int i = 0; i < 4; i++) {
-    struct block *m = task_take(t, owned[i]);
-    if (m != NULL)
-      block_destroy(m);
+  drop(&t->call);
+  drop(&t->outcome);
+  if (task_is_call(t))
+    block_destroy(&inner_of(t)->head);
+  else {
+    drop(&t->items);
+    drop(&t->numbers);
   }
   block_unref(&t->pool);
 }
@@ -53,10 +107,12 @@ static void task_repair (struct guard *g, struct thread_record *dead) {
     store_relaxed(&t->outcome, NULL);      /* still the dead one's */
   else if (outcome != NULL)
     arena_settle_dead(dead, outcome);
-  if (load_relaxed(&t->items) != NULL)
-    arena_settle_dead(dead, load_relaxed(&t->items));
   if (load_relaxed(&t->call) != NULL)
     arena_settle_dead(dead, load_relaxed(&t->call));
+  if (task_is_call(t))
+    return;
+  if (load_relaxed(&t->items) != NULL)
+    arena_settle_dead(dead, load_relaxed(&t->items));
   if (load_relaxed(&t->numbers) != NULL)
     arena_settle_dead(dead, load_relaxed(&t->numbers));
 }
@@ -64,7 +120,8 @@ static void task_repair (struct guard *g, struct thread_record *dead) {
 static bool task_owns (struct block *container, struct block *b) {
   struct task *t = task_of(container);
   return load_relaxed(&t->call) == b || load_relaxed(&t->outcome) == b
-      || load_relaxed(&t->items) == b || load_relaxed(&t->numbers) == b;
+      || (!task_is_call(t)
+          && (load_relaxed(&t->items) == b || load_relaxed(&t->numbers) == b));
 }
 
 void task_keep (struct task *t, struct block *_Atomic *place, struct block *b) {
@@ -96,13 +153,13 @@ bool task_claim (struct task *t) {
   bool mine = load_relaxed(&t->state) == TASK_PENDING;
   if (mine) {
     store_relaxed(&t->runner, self()->key);
-    store_relaxed(&t->begun, sys_now());
+    store_relaxed(&t->begun, t->nitems > 0 ? sys_now() : 1);
     kill_order();
     store_release(&t->state, TASK_RUNNING);
   }
   guard_unlock(&t->guard);
   if (mine && tracing())
-    trace_run(block_ops(&t->head)->name, t->name, t->id, true);
+    trace_run(block_ops(&t->head)->name, task_name(t), t->id, true);
   return mine;
 }
 
@@ -124,7 +181,7 @@ static thread_key end_under_guard (struct task *t, enum task_state state,
 
 bool task_finish (struct task *t, enum task_state state, struct block *outcome) {
   if (tracing() && KEY_INDEX(load_relaxed(&t->runner)) == self()->index)
-    trace_run(block_ops(&t->head)->name, t->name, t->id, false);
+    trace_run(block_ops(&t->head)->name, task_name(t), t->id, false);
   thread_key waiter = 0;
   guard_lock(&t->guard);
   bool first = !task_has_ended(load_relaxed(&t->state));

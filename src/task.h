@@ -41,51 +41,81 @@ enum task_flags {
   TASK_MAIN       = 512,  /* a thread of the host's own: has no call */
   TASK_COUNTED    = 1024, /* in its pool's statistics; set under the crew's guard */
   TASK_LATE       = 256,  /* stopped for taking longer than its timeout */
+  TASK_AGAIN      = 2048, /* its call stays whole: it may have to run again */
   TASK_DIED       = 64    /* its process was killed, or left by os.exit */
 };
+
+/*
+** Who has many outstanding pays for each byte: a page costs more than the tasks
+** on it. So the parts that only some need share their place, and a submitted
+** call has its message, and then the one of its outcome, in itself, if small.
+*/
+#define TASK_INNER  144            /* bytes of that message: a small function, some numbers */
 
 struct task {
   struct block head;               /* KIND_FUTURE, KIND_THREAD, KIND_PROCESS */
   struct guard guard;              /* RANK_OBJECT; guards all that says nothing else */
   _Atomic uint32_t state;          /* enum task_state; read by anybody */
   _Atomic uint32_t flags;          /* set by anybody with task_flag */
-  struct gate ended;               /* who waits for its end */
-  struct block *_Atomic call;      /* message: function, arguments; owned */
-  struct block *_Atomic outcome;   /* message: results, or error and traceback; owned */
-  struct block *_Atomic items;     /* bundle: the results of a chunk so far; owned,
-                                      written by the runner alone */
-  struct block *_Atomic numbers;   /* bundle: the arguments of a chunk that are
-                                      numbers of one type; owned; NULL */
-  struct block *_Atomic pool;      /* its crew (pool.h), counted; NULL: none */
   struct block *_Atomic next;      /* the run queue's; guarded by the crew */
   struct block *_Atomic self;      /* the run queue's count; guarded by the crew */
+  struct block *_Atomic call;      /* message: function, arguments; owned */
+  struct block *_Atomic outcome;   /* message: results, or error and traceback; owned */
+  struct block *_Atomic pool;      /* its crew (pool.h), counted; NULL: none */
   _Atomic thread_key runner;       /* T3 */
-  uint64_t id;                     /* constant after init */
-  uint32_t process;                /* index: where it runs (thread) or what it is (process) */
-  uint32_t process_generation;
-  uint32_t home;                   /* index of the process that made it; constant */
-  uint32_t home_generation;
+  struct gate ended;               /* who waits for its end */
+  _Atomic int64_t begun;           /* when it was claimed, of a chunk; 1 of others; 0:
+                                      never. Of a timer in the heap: when it was made */
+  _Atomic int64_t ended_at;        /* when it ended; written before the state */
+  _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound.
+                                      Of a timer in the heap: when it is due */
   union {
     uint32_t tries;                /* times its runner died; the crew's manager */
     uint32_t place;                /* of a timer: in the heap (timer.c) */
   };
   uint32_t nitems;                 /* of a chunk; 0: a plain call; constant */
-  _Atomic uint32_t ngood, nfailed; /* of these, so far; written by the runner */
+  uint64_t id;                     /* constant after init */
+  uint32_t process;                /* index: where it runs (thread) or what it is (process) */
+  uint32_t process_generation;
+  uint32_t home;                   /* index of the process that made it; constant */
+  uint32_t home_generation;
   _Atomic int32_t pid;             /* of a process; 0 else */
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
-  _Atomic int64_t timeout;         /* nanoseconds it may run; 0: no bound.
-                                      Of a timer in the heap: when it is due */
-  _Atomic int64_t begun;           /* when it was claimed; 0: never. Of a timer
-                                      in the heap: when it was made */
-  _Atomic int64_t ended_at;        /* when it ended; written before the state */
-  _Atomic int64_t finished;        /* when it ended, of a chunk */
   _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
   uint32_t group;                  /* the main state that it belongs to; constant */
-  char name[NAME_SIZE];            /* constant after init */
+  union {
+    struct {                       /* of a chunk, of a thread, of a process: */
+      struct block *_Atomic items; /* bundle: the results of a chunk so far; owned,
+                                      written by the runner alone */
+      struct block *_Atomic numbers;   /* bundle: the arguments of a chunk that are
+                                      numbers of one type; owned; NULL */
+      _Atomic uint32_t ngood, nfailed; /* of these, so far; written by the runner */
+      _Atomic int64_t finished;    /* when it ended, of a chunk */
+      char name[NAME_SIZE];        /* constant after init; see task_name */
+    };
+    uint64_t inner[TASK_INNER / 8];    /* of a submitted call: a message (message.h).
+                                      First the call's, written by who submits it;
+                                      then, unless it may have to run again
+                                      (TASK_AGAIN), its runner's for the outcome */
+  };
 };
 #define NO_EXITCODE  INT32_MIN
 
 struct block *task_new (enum kind kind, const char *name);  /* in hand, PENDING; NULL: full */
+/* The same, KIND_FUTURE: a call, or a chunk of so many items. */
+struct block *task_new_submitted (uint32_t nitems);
+/* Has it a message inside of it, or what shares that place? */
+static inline bool task_is_call (const struct task *t) {
+  return t->head.kind == KIND_FUTURE && t->nitems == 0;
+}
+/* "": it has none. */
+static inline const char *task_name (const struct task *t) {
+  return t->head.kind == KIND_FUTURE ? "" : t->name;
+}
+/* The parcel becomes the call; or (in the hand of its runner, if it is large) what it
+   is to be finished with. False, NULL: full, and p is as before. */
+bool task_post_call (struct task *t, struct parcel *p);
+struct block *task_post_outcome (struct task *t, struct parcel *p);
 static inline struct task *task_of (struct block *b) {
   return (struct task *)(void *)b;
 }

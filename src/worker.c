@@ -250,7 +250,7 @@ static void run_task (lua_State *L, struct crew *c, struct task *t) {
   else {
     struct outcome o;
     stamp(w);
-    call_kept(L, load_relaxed(&t->call), &o);
+    call_kept(L, load_relaxed(&t->call), t, &o);
     call_finish(t, &o);
   }
   store_relaxed(&w->begun, begun);   /* of the task that this one ran inside of */
@@ -280,7 +280,7 @@ static int apply (lua_State *L) {
 static bool prepare (lua_State *L, struct crew *c) {
   struct block *setting = load_relaxed(&c->setting);
   struct block *initializer = load_relaxed(&c->initializer);
-  struct outcome o = { TASK_DONE, NULL, NULL };
+  struct outcome o = { TASK_DONE, NULL, NULL, NULL };
   if (setting != NULL) {
     lua_pushcfunction(L, apply);
     lua_pushlightuserdata(L, setting);
@@ -288,7 +288,7 @@ static bool prepare (lua_State *L, struct crew *c) {
       call_error(L, &o);
   }
   if (o.state == TASK_DONE && initializer != NULL)
-    call_kept(L, initializer, &o);
+    call_kept(L, initializer, NULL, &o);
   free(o.report);
   if (o.state == TASK_DONE) {
     if (o.message != NULL)
@@ -351,10 +351,8 @@ static void worker_run (struct crew *c, uint32_t i) {
   poke_settle(L);
   if (prepare(L, c)) {
     pool_enter(c, i);
-    while (pool_take(c, i, &t) == CONC_OK) {
+    while (pool_take(c, i, &t) == CONC_OK)
       run_task(L, c, t);
-      pool_done(c, i);
-    }
     poke_forget(NULL);
     state_give(L);
     vanish(life);

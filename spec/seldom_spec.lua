@@ -7,20 +7,15 @@ local soon = helper.soon
 
 describe("errors that are odd", function ()
   helper.each_kind(function (start)
-    it("a value whose __tostring fails is replaced by why", function ()
-      local t = start(function ()
-        error(setmetatable({}, { __tostring = function () error("no text", 0) end }))
-      end)
-      assert.is_true(t:join(soon))
-      assert.are.equal("no text", (t:error()))
-    end)
-
-    it("so is one whose __tostring fails with no text", function ()
-      local t = start(function ()
-        error(setmetatable({}, { __tostring = function () error({ "why" }) end }))
-      end)
-      assert.is_true(t:join(soon))
-      assert.are.same({ "why" }, (t:error()))
+    it("a value whose __tostring fails arrives all the same", function ()
+      for _, trouble in ipairs { "no text", { "why" } } do
+        local t = start(function (e)
+          error(setmetatable({ 7 }, { __tostring = function () error(e, 0) end }))
+        end, trouble)
+        assert.is_true(t:join(soon))
+        assert.are.equal("failed", t:state())
+        assert.are.equal(7, rawget(t:error(), 1))
+      end
     end)
 
     it("a value that cannot travel is replaced by its text", function ()
@@ -337,5 +332,88 @@ describe("a dict that is emptied", function ()
       assert.are.same({ [round] = round }, d:totable())
       d[round] = nil
     end
+  end)
+end)
+
+describe("CONC_ARENA", function ()
+  local function limit_of(size)
+    local r = helper.run_script([[
+      local conc = require "conc"
+      print(require "conc.core"._arena().limit)
+      print(conc.thread(function () return "works" end):result(20))
+    ]], { env = { CONC_ARENA = size } })
+    assert.are.equal(0, r.code, r.err)
+    return tonumber(r.out:match("^(%d+)\nworks\n$"))
+  end
+
+  -- A size below what the library itself needs ended the program by an abort.
+  it("is a size with a unit, of 8 MB at least", function ()
+    local page = 4096
+    for size, bytes in pairs { ["64M"] = 64 << 20, ["1g"] = 1 << 30, ["20000k"] = 20000 << 10,
+                               ["200000000"] = 200000000, ["300k"] = 8 << 20, ["1"] = 8 << 20 } do
+      local limit = limit_of(size)
+      assert.is_true(limit <= bytes and limit > bytes - page, size .. ": " .. limit)
+    end
+  end)
+
+  it("is not heard where it is none", function ()
+    local without = limit_of("")
+    for _, size in ipairs { "junk", "5X", "-1", "0", "1e30" } do
+      assert.are.equal(without, limit_of(size))
+    end
+  end)
+end)
+
+describe("light userdata", function ()
+  it("goes to threads and processes as the address that it is, and not to bytes", function ()
+    local up = 1
+    local id = debug.upvalueid(function () return up end, 1)
+    assert.are.equal("userdata", type(id))
+    local q = conc.queue()
+    q:put(id)
+    assert.are.equal(id, (q:get(soon)))
+    q:put({ id, { [id] = "key" } })
+    local got = q:get(soon)
+    assert.are.equal(id, got[1])
+    assert.are.equal("key", got[2][id])
+    assert.are.equal(id, (conc.process(function (x) return x end, id):result(soon)))
+    for _, value in ipairs { id, { id } } do
+      local ok, e = pcall(conc.encode, value)
+      assert.is_false(ok)
+      assert.matches("light userdata", e)
+    end
+  end)
+end)
+
+describe("wrong arguments", function ()
+  it("of conc.dump, kill, rlock and guards are told", function ()
+    local function told(pattern, f, ...)
+      local ok, e = pcall(f, ...)
+      assert.is_false(ok)
+      assert.matches(pattern, e)
+    end
+    told("open file or path expected, got number", conc.dump, 5)
+    told("no/such/folder/x: No such file", conc.dump, "/no/such/folder/x")
+    local p = conc.process(conc.sleep, 60)
+    told("no such signal", p.kill, p, 1000)
+    told("no signal 'NOPE'", p.kill, p, "NOPE")
+    assert.is_true(p:kill())
+    assert.is_true(p:join(soon))
+    for _, make in ipairs { "lock", "rlock", "condition" } do
+      local object = conc[make]()
+      told("release by its holder expected", function ()
+        local _held <close> = object:guard()
+        object:release()
+      end)
+    end
+    local rw = conc.rwlock()
+    told("release by its holder expected", function ()
+      local _held <close> = rw:guard_write()
+      rw:release()
+    end)
+    told("option 'cpus': list of CPU numbers expected", conc.thread, { cpus = 5 }, print)
+    told("option 'cpus': CPU numbers start at 0", conc.thread, { cpus = { -1 } }, print)
+    told("option 'nice': integer of %-40 to 40 expected", conc.thread, { nice = 99 }, print)
+    told("option 'name': at most %d+ bytes expected", conc.thread, { name = ("n"):rep(99) }, print)
   end)
 end)

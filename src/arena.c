@@ -395,6 +395,7 @@ int arena_open (void) {
     return CONC_OK;
   const char *wish = getenv("CONC_ARENA");
   size_t asked = wish != NULL ? parse_size(wish) : 0;
+  if (asked != 0 && asked < LEAST_SIZE) asked = LEAST_SIZE;
   size_t heap = round_up(asked != 0 ? asked * SPREAD : DEFAULT_SIZE, ALIGN);
   size_t at[5], size;
   void *base;

@@ -72,11 +72,19 @@ static void look_around (void) {
   arena_trim();
 }
 
-static void answer (void) {
+static void drain_rings (void) {
   struct signalfd_siginfo info;
   while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {}
+}
+
+/* Was it rung? Then what that may have been for is done. */
+static bool answer (void) {
+  uint32_t wants = atomic_fetch_and(&process_mine()->wants, ~KEEPER_RUNG);
+  if (!(wants & KEEPER_RUNG))
+    return false;
   poke_asked();
   timer_look();
+  return true;
 }
 
 /* Of the program's first process: do others live, children of dead ones too? */
@@ -146,21 +154,23 @@ static void keeper_body (void *unused) {
   gate_lookout(call_me);
   for (;;) {
     bool poll = process_polled();
-    int n = epoll_wait(epoll_fd, event, 16, how_long(poll, quiet, next));
+    int most = how_long(poll, quiet, next);
+    if (load_full(&process_mine()->wants) & KEEPER_RUNG)
+      most = 0;
+    int n = epoll_wait(epoll_fd, event, 16, most);
     store_relaxed(&idle, false);
     if (n > 0)
       quiet = false;
     else
       quiet = !has_something();
-    bool ended = poll, called = false;
+    bool ended = poll;
     for (int i = 0; i < n; i++) {
-      if (event[i].data.fd == signal_fd) {
-        answer();
-        called = true;
-      } else
+      if (event[i].data.fd == signal_fd)
+        drain_rings();
+      else
         ended = true;
     }
-    look_out(called);
+    look_out(answer());
     if (ended && process_reap()) {   /* one died: its own children will, too */
       finish_dead();
       next = sys_now() + (nanos)SOON * 1000000;
@@ -239,10 +249,20 @@ void keeper_work (void) {
     keeper_ring(process_mine());
 }
 
-void keeper_ring (struct process_record *p) {
+static void send_ring (struct process_record *p) {
   uint32_t tid = load_acquire(&p->bell);
   if (tid != 0)
     syscall(SYS_tgkill, (pid_t)load_relaxed(&p->pid), (pid_t)tid, SIGURG);
+}
+
+void keeper_ring (struct process_record *p) {
+  atomic_fetch_or(&p->wants, KEEPER_RUNG);
+  send_ring(p);
+}
+
+void keeper_again (void) {
+  if (load_full(&process_mine()->wants) & KEEPER_RUNG)
+    send_ring(process_mine());
 }
 
 /* {=== load and fork ===} */

@@ -22,8 +22,15 @@
 
 #include "record.h"
 
-/* Flag in process_record.wants: its threads may be signalled by anybody. */
+/*
+** Flags in process_record.wants. NOT_NEEDED: its threads may be signalled by anybody.
+** RUNG: set before each ring, cleared by the keeper before it answers. The ring is a
+** SIGURG, and the system throws pending ones away when its disposition becomes the
+** default, which poke.c does to the program's each time it gives it back: who does
+** so rings again where the flag is set (keeper_again).
+*/
 #define KEEPER_NOT_NEEDED  1u
+#define KEEPER_RUNG        2u
 
 void keeper_open (void);
 /* Makes it unless it is there: CONC_OK, or CONC_SYSTEM with errno. */
@@ -36,5 +43,7 @@ void keeper_unwatch (int fd);
 void keeper_work (void);
 /* Any process: p's keeper is to look what it was asked for. */
 void keeper_ring (struct process_record *p);
+/* Pending signals of this process may have been thrown away. */
+void keeper_again (void);
 
 #endif

@@ -305,6 +305,7 @@ static void poke_here (struct poked *p, pid_t tid) {
       install(&old);
       signal_and_wait(p, tid);
       sigaction(SIGURG, &old, NULL);
+      keeper_again();
     }
     else
       set_from_outside(p);

@@ -333,7 +333,7 @@ fuzz:
 fuzz-run: $(FUZZERS:%=fuzz-run-%)
 fuzz-run-%: $(BUILD)/%_fuzz
 	@mkdir -p $(BUILD)/$*
-	$(TREE) $< -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=10 -rss_limit_mb=2048 \
+	$(TREE) $< -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=60 -rss_limit_mb=2048 \
 	  -artifact_prefix=$(BUILD)/$*- $(BUILD)/$* $(wildcard spec/fuzz/$*)
 
 $(FUZZERS:%=$(BUILD)/%_fuzz): $(BUILD)/%_fuzz: spec/fuzz/%_fuzz.c $(CORE_OBJ) $(BUILD)/flags

@@ -195,7 +195,9 @@ test:
 	@.ci/need test
 	@$(AGAIN) test-run
 
-test-run: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
+.PHONY: test-build
+test-build: all $(HOST) $(BOUNDED) $(CTESTS) $(CSOS)
+test-run: test-build
 	@$(TREE) FILTER='$(FILTER)' $(LUA) spec/run.lua $(out) $(if $(filter c,$(ONLY)),,$(SPEC)) \
 	  $(if $(filter lua,$(ONLY))$(filter command,$(origin SPEC)),,$(CTESTS))
 
@@ -215,13 +217,15 @@ preload = LD_PRELOAD="$(out)/$(1)/spec/apart.so $(foreach l,$(2),$(call lib_of,l
 # the test file that was running. Leaks of the arena are what spec/helper.lua
 # counts; those of malloc, ASan at the end of a program.
 reports = $(out)/$(1)/test/report-of
+# Or test-build.
+DO ?= test-run
 asan:
 	@.ci/need test
 	@$(call under,asan,$(call preload,asan,asan ubsan))
 	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_REPORTS='$(call reports,asan)' \
 	  ASAN_OPTIONS='verify_asan_link_order=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
 	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
-	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined UNDER='$(out)/asan/spec/lua'
+	  $(AGAIN) $(DO) CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined UNDER='$(out)/asan/spec/lua'
 
 tsan_options = exitcode=0:die_after_fork=0:report_signal_unsafe=0:suppressions=$(here)/.ci/tsan.supp:log_path=$(call reports,$(1))
 tsan:
@@ -229,7 +233,7 @@ tsan:
 	@$(call under,tsan,$(call preload,tsan,tsan))
 	@CONC_SANITIZER=tsan TEST_SLOW=5 TEST_REPORTS='$(call reports,tsan)' \
 	  TSAN_OPTIONS='$(call tsan_options,tsan)' \
-	  $(AGAIN) test-run CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread UNDER='$(out)/tsan/spec/lua'
+	  $(AGAIN) $(DO) CC=gcc BUILD='$(BUILD)/tsan' DEBUG=1 SANITIZE=thread UNDER='$(out)/tsan/spec/lua'
 
 # The same with a Lua that is instrumented, too: of Debian's source package, or of
 # LUA_SOURCE, the src/ of a Lua 5.4 with the headers of LUA_INCDIR. It is a program linked

@@ -17,10 +17,11 @@ describe("spec/run.lua", function ()
   teardown(function () sh("rm -rf '%s'", folder) end)
 
   -- Runs a spec file with this body inside a 'describe'.
-  local function drive(body, head)
+  local function drive(body, head, env)
     local file = helper.write_file(folder .. "/made_spec.lua",
       (head or "") .. "\ndescribe('made', function ()\n" .. body .. "\nend)\n")
     local plain = { TEST_REPORTS = "", TEST_COMMAND = "", TEST_SLOW = 1, FILTER = "" }
+    for name, value in pairs(env or {}) do plain[name] = value end
     return helper.run_script("spec/run.lua", { args = { folder, file }, env = plain })
   end
 
@@ -67,6 +68,13 @@ describe("spec/run.lua", function ()
   it("fails a file without tests, and one that does not load", function ()
     assert.are.equal("0 passed, 1 failed, 0 skipped", last_line(drive("")))
     assert.are.equal("0 passed, 1 failed, 0 skipped", last_line(drive("", "x = = 1")))
+  end)
+
+  it("begins no file when its time is over, and tells which", function ()
+    local run = drive([[it("a", function () end)]], "", { TEST_BUDGET = -1 })
+    assert.is_truthy(run.out:find("not run, the time is over: made_spec.lua", 1, true))
+    assert.are.equal("0 passed, 0 failed, 0 skipped", last_line(run))
+    assert.are.equal(0, run.code)
   end)
 
   it("kills what takes too long", function ()

@@ -165,8 +165,15 @@ static void end (char *before) {
 ** is the frame from which __close handlers are called (poke.c looks for them).
 */
 static __thread int call_status;
+static __thread struct block *call_kept_in;  /* where f and its arguments are, if not
+                                                on the stack */
 
 static int trampoline (lua_State *L) {
+  struct block *message = call_kept_in;
+  if (message != NULL) {
+    call_kept_in = NULL;
+    codec_decode_message(L, message, CODEC_RUN);
+  }
   lua_pushcfunction(L, on_error);
   lua_insert(L, 1);
   call_status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
@@ -200,18 +207,16 @@ void call_function (lua_State *L, int nargs, struct outcome *o) {
   end(before);
 }
 
-static void call_it (lua_State *L, struct block *message, bool drop, struct task *t,
-                     struct outcome *o) {
+void call_message (lua_State *L, struct block *message, struct outcome *o) {
   int base = lua_gettop(L) + 1;
   char *before;
-  begin(o, t, &before);
+  begin(o, NULL, &before);
   lua_checkstack(L, LUA_MINSTACK);
   lua_pushcfunction(L, trampoline);
   lua_pushcfunction(L, unpack);
   lua_pushlightuserdata(L, message);
   int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  if (drop)
-    message_drop(message);
+  message_drop(message);
   if (status == LUA_OK)
     run(L, base + 1, o);
   else
@@ -220,12 +225,17 @@ static void call_it (lua_State *L, struct block *message, bool drop, struct task
   end(before);
 }
 
-void call_message (lua_State *L, struct block *message, struct outcome *o) {
-  call_it(L, message, true, NULL, o);
-}
-
 void call_kept (lua_State *L, struct block *message, struct task *t, struct outcome *o) {
-  call_it(L, message, false, t, o);
+  char *before;
+  int top = lua_gettop(L);
+  begin(o, t, &before);
+  lua_checkstack(L, LUA_MINSTACK);
+  call_kept_in = message;
+  lua_pushcfunction(L, trampoline);
+  run(L, top + 2, o);
+  call_kept_in = NULL;  /* there may have been no memory to begin */
+  lua_settop(L, top);
+  end(before);
 }
 
 int call_on_error (lua_State *L) {

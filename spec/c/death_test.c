@@ -262,7 +262,8 @@ static void test_sweeper (void) {
 
 static void set_sizes (int n, const size_t *list) {
   memset(sizes, 0, sizeof sizes);
-  memcpy(sizes, list, (size_t)n * sizeof *list);
+  for (int i = 0; i < n; i++)
+    sizes[i] = list[i];
 }
 
 int main (void) {

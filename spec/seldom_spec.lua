@@ -160,7 +160,7 @@ describe("the way to what does not travel", function ()
   it("goes through functions, with or without names", function ()
     local up = thread
     local function f() return up end
-    assert.matches("^cannot send upvalue 'up' of function at [^ ]*seldom_spec.lua:%d+ %(coroutine%)",
+    assert.matches("^cannot send upvalue 'up' of function at [^ ]*seldom_spec.lua:%d+ %(cor",
       way(f))
     local bare = load(string.dump(f, true))
     debug.setupvalue(bare, 1, thread)

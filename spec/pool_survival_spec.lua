@@ -192,7 +192,8 @@ helper.each_pool(function (open)
     collectgarbage() collectgarbage()
     local ok, e = other:result(soon)
     assert.is_false(ok)
-    assert.are.equal(conc.cancelled, e)
+    -- cancelled, or refused where it was still submitting
+    assert.is_true(e == conc.cancelled or tostring(e):find("pool is shut down") ~= nil, e)
   end)
 
   for _, how in ipairs { "shutdown", "terminate" } do
@@ -238,7 +239,7 @@ describe("a process pool whose workers are killed at any instant", function ()
   it("loses no task that may be tried again, and counts each", function ()
     local pool <close> = conc.process_pool { workers = 3, retries = 1000, name = "prey" }
     local stop = conc.event()
-    local _killer <close> = conc.thread(function ()
+    local killer <close> = conc.thread(function ()
       while not stop:wait(0.005) do
         local prey = {}
         for _, who in ipairs(conc.list_alive()) do
@@ -255,6 +256,7 @@ describe("a process pool whose workers are killed at any instant", function ()
       n = n + 200
     end
     stop:set()
+    assert.is_true(killer:join(soon))
     local stats = pool:stats()
     assert.are.same({ n, n, 0, 0 }, { stats.submitted, stats.done, stats.failed, stats.running })
   end)
@@ -290,7 +292,7 @@ helper.each_pool(function (open, kind)
     local second = pool:submit(function () return "second" end)
     local third = pool:submit(function () return "third" end)
     assert.is_true(started:wait(soon))
-    local _other <close> = conc.thread(function ()
+    local other = conc.thread(function ()
       conc.sleep(0.03)
       third:cancel()
       conc.sleep(0.03)
@@ -301,6 +303,7 @@ helper.each_pool(function (open, kind)
       seen[#seen + 1] = f == first and 1 or f == second and 2 or 3
     end
     assert.are.same({ 3, 1, 2 }, seen)
+    assert.is_true(other:join(soon))
   end)
 
   it("takes the same for each future of as_completed, be there few or many", function ()

@@ -79,7 +79,8 @@ static void drain_rings (void) {
 
 /* Was it rung? Then what that may have been for is done. */
 static bool answer (void) {
-  uint32_t wants = atomic_fetch_and(&process_mine()->wants, ~KEEPER_RUNG);
+  uint32_t wants = atomic_fetch_and_explicit(&process_mine()->wants, ~KEEPER_RUNG,
+                                            memory_order_seq_cst);
   if (!(wants & KEEPER_RUNG))
     return false;
   poke_asked();
@@ -256,7 +257,7 @@ static void send_ring (struct process_record *p) {
 }
 
 void keeper_ring (struct process_record *p) {
-  atomic_fetch_or(&p->wants, KEEPER_RUNG);
+  atomic_fetch_or_explicit(&p->wants, KEEPER_RUNG, memory_order_seq_cst);
   send_ring(p);
 }
 

@@ -1,5 +1,6 @@
 -- Error values of every kind, raised wherever f can run: they arrive whole, with file
 -- and line, and a traceback.
+-- timeout: 300
 local conc = require "conc"
 local helper = require "spec.helper"
 local graph = require "spec.graph"

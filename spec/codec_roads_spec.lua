@@ -1,6 +1,7 @@
 -- Random graphs on every road that a value can take. What graph it is follows from a seed,
 -- so the far side makes its own and compares: arguments are told apart from results.
 -- CONC_SEED=n runs them again with the seed that a failure names.
+-- timeout: 600
 local conc = require "conc"
 local helper = require "spec.helper"
 local graph = require "spec.graph"

@@ -224,6 +224,7 @@ asan:
 	@$(call under,asan,$(call preload,asan,asan ubsan))
 	@CONC_SANITIZER=asan TEST_SLOW=3 TEST_REPORTS='$(call reports,asan)' \
 	  ASAN_OPTIONS='verify_asan_link_order=0:abort_on_error=1:disable_coredump=1:log_path=$(call reports,asan)' \
+	  LSAN_OPTIONS='print_suppressions=0:suppressions=$(here)/.ci/lsan.supp' \
 	  UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1:log_path=$(call reports,asan)' \
 	  $(AGAIN) $(DO) CC=gcc BUILD='$(BUILD)/asan' DEBUG=1 SANITIZE=address,undefined UNDER='$(out)/asan/spec/lua'
 

@@ -210,7 +210,7 @@ helper.each_pool(function (open, kind)
         if name == "exit" then
           assert.are.equal(7, run_.code)
         else
-          assert.are.equal(11, run_.signal)
+          assert.are.equal(4, run_.signal)
         end
         assert.are.equal(0, run_.left)
         assert.is_true(run_.seconds < helper.pace(10), run_.seconds)

@@ -22,6 +22,8 @@ void (*pool_run_inline) (struct crew *c, struct task *t);
 #define WATCHES  3
 #define FEW      16
 #define SPINS    1500      /* before that, where there is a processor for it */
+#define LINGER   128       /* the same, some two microseconds: see spin */
+#define LINGER_MOST  2000
 
 /* So many workers in a row that never got ready: the pool fails. */
 #define EARLY_LEFT    2          /* by os.exit */
@@ -300,6 +302,10 @@ static void call_worker (struct crew *c, thread_key *worker, thread_key *bell) {
       || (c->busy > 0 && c->watching > 0 && c->queued < FEW))
     return;
   *worker = gate_pop(&c->work);
+#if defined(CONC_DEBUG)
+  if (*worker != 0 && *worker == self()->key)  /* would be waited for ever */
+    abort();
+#endif
   if (*worker != 0)
     c->searching++;
   else if (wants_worker(c))
@@ -634,15 +640,34 @@ static bool must_leave (struct crew *c, struct pool_worker *w) {
       || c->live > c->config.size + c->blocked;
 }
 
-/* One at a time does: it is among the searching, so nobody rings another. */
+static void relax (int n) {
+  while (n-- > 0) sys_relax();
+}
+
+/*
+** One at a time does: it is among the searching, so nobody rings another. When a
+** task has come it lingers, if more came meanwhile the last times: to run some in
+** a row costs both sides less than to meet at the guard for each. Once in a
+** while it tries whether that pays.
+*/
 static void spin (struct crew *c) {
+  static __thread int lingers, tries;
+  int n = 0;
   c->searching++;
   guard_unlock(&c->guard);
   for (int i = 0; i < SPINS && load_relaxed(&c->first) == NULL
                   && load_relaxed(&c->phase) == POOL_OPEN; i++)
     sys_relax();
+  if (load_relaxed(&c->first) != NULL) {
+    n = lingers > 0 ? lingers : ++tries % 64 == 0 ? LINGER : 0;
+    relax(n);
+  }
   guard_lock(&c->guard);
   if (c->searching > 0) c->searching--;
+  if (n > 0 && c->queued > (uint64_t)n / LINGER)  /* one came in each LINGER */
+    lingers = n * 2 < LINGER_MOST ? n * 2 : LINGER_MOST;
+  else if (n > 0)
+    lingers = n / 2 >= LINGER ? n / 2 : 0;
 }
 
 static int sleep_or_watch (struct crew *c, struct wait *w, int *looks) {
@@ -701,10 +726,10 @@ static int take_one (struct crew *c, struct pool_worker *w, struct task **t) {
       guard_lock(&c->guard);
     }
   }
+  wait_end(&wait);  /* out of the line, before it calls one from there */
   call_worker(c, &next, &bell);
   if (*t != NULL && c->config.bound > 0)
     room = gate_pop(&c->room);
-  wait_end(&wait);
   guard_unlock(&c->guard);
   gate_ring(room);
   gate_ring(next);
@@ -968,7 +993,8 @@ void manager_lost (struct crew *c, uint32_t i, int status) {
   gate_wake_all(&c->news);
   guard_unlock(&c->guard);
   if (early && dies_of_start(c, status)) {
-    c->status = status;
+    if (load_relaxed(&c->broken) == 0)  /* who dies later was stopped for it */
+      c->status = status;
     pool_fail(c, POOL_NO_START, NULL);
   }
 }

@@ -91,33 +91,40 @@ struct crew {
   _Atomic uint32_t manager_process;       /* its record's index + 1; 0: not yet */
   _Atomic uint32_t manager_generation;    /* and generation */
 
+  uint32_t places;                 /* constant after init */
+  struct block **log;              /* constant after init; not counted, to compare with */
+
+  /* what submitters and workers both write, for each task: one cache line */
   cache_aligned struct guard guard;
   _Atomic uint32_t phase;
+  uint32_t busy;                   /* workers with a task off the queue; derived */
   struct block *_Atomic first, *_Atomic last;
-  struct block *_Atomic *_Atomic moving;  /* where 'pop' is taking a task to */
-  struct block *_Atomic drain;     /* a task on its way out, counted */
   uint64_t queued;                 /* derived */
   uint32_t live;                   /* workers STARTING or LIVE; derived */
   uint32_t blocked;                /* of these; derived */
-  uint32_t busy;                   /* of these, with a task off the queue; derived */
   uint32_t searching;              /* hint: rung, and not at the queue yet; too few
                                       costs a wake, too many a look's delay */
   uint32_t watching;               /* hint: idle, and looking every WATCH; likewise */
-  uint32_t numbered;               /* names given */
-  uint32_t early;                  /* workers in a row that died before they were LIVE */
-  struct gate work;                /* idle workers */
+
+  /* what workers write */
+  cache_aligned struct block *_Atomic *_Atomic moving;  /* where 'pop' is taking a task to */
+  uint64_t done, failed;           /* items */
+  uint64_t ends;                   /* hint: tasks that ended, n-th in log[n % POOL_LOG];
+                                      killed between the two, one is not told of */
   struct gate news;                /* who waits for any task to end, or for the end */
+
+  /* what submitters write, and what is seldom */
+  cache_aligned uint64_t submitted;   /* items */
+  struct gate work;                /* idle workers */
   struct gate room;                /* submitters of a bounded pool */
   struct gate bell;                /* the manager */
+  struct block *_Atomic drain;     /* a task on its way out, counted */
   struct block *_Atomic failure;   /* message: why it ended; owned */
   _Atomic uint32_t broken;         /* enum pool_break: it ended by pool_fail */
   int status;                      /* of the worker that died of its initializer */
-  uint64_t submitted, done, failed; /* items */
-  uint64_t ends;                   /* hint: tasks that ended, n-th in log[n % POOL_LOG];
-                                      killed between the two, one is not told of */
-  struct block **log;              /* constant after init; not counted, to compare with */
+  uint32_t numbered;               /* names given */
+  uint32_t early;                  /* workers in a row that died before they were LIVE */
   _Atomic uint64_t restarted;
-  uint32_t places;                 /* constant after init */
   struct pool_worker workers[];
 };
 

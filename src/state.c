@@ -459,7 +459,7 @@ static bool open_libraries (struct state *s) {
   }
   lua_atpanic(s->L, panic);
   lua_setwarnf(s->L, warn_off, s->L);
-  int pause = lua_gc(s->L, LUA_GCSETPAUSE, 100);
+  int pause = lua_gc(s->L, LUA_GCSETPAUSE, 130);
   lua_pushcfunction(s->L, maker);
   bool good = lua_pcall(s->L, 0, 0, 0) == LUA_OK && s->outside == 0;
   if (good) {

@@ -180,6 +180,18 @@ helper.each_pool(function (open, kind)
       for i = 1, 1000 do assert.are.equal(i * i, got[i]) end
     end)
 
+    it("begins the last item of a long list early: it may be the longest", function ()
+      local pool <close> = open(2)
+      local begun = conc.queue()
+      local results = pool:map(function (x) begun:put(x) conc.sleep(0.002) return -x end, range(60))
+      assert.are.equal(60, results.n)
+      for i = 1, 60 do assert.are.equal(-i, results[i]) end
+      local first = begun:get_many(10, soon)
+      local at
+      for i, x in ipairs(first) do if x == 60 then at = i end end
+      assert.is_truthy(at, "not among the first ten")
+    end)
+
     it("keeps nil results in their places", function ()
       local pool <close> = open(2)
       local got = pool:map(function (x) if x % 2 == 0 then return x end end, range(5))

@@ -121,7 +121,7 @@ function Job:land(at)
     self.raised, self.first_error, self.failed = true, value, had + 1
     return
   end
-  self:learn(n, core._elapsed(future))
+  if not part.apart then self:learn(n, core._elapsed(future)) end
   self:mend(future, part, part.first + n)
 end
 
@@ -143,15 +143,26 @@ end
 -- The next items of a list.
 local function feed_list(self)
   local first = self.read + 1
-  local last = math.min(self.total, self.read + self:size(self.total - self.read))
+  local last = math.min(self.upto, self.read + self:size(self.upto - self.read))
   if self.ahead then last = math.min(last, self.given + self.ahead) end
   if first > last then
-    self.drained = self.read >= self.total
+    self.drained = self.read >= self.upto
     return
   end
   self.read = last
-  self.drained = last >= self.total
+  self.drained = last >= self.upto
   self:send(self.list, first, last, 0)
+end
+
+-- The last item goes second. Where the longest one stands at the end, as in a sorted
+-- list, it would begin when all else is done, and one worker would be left with it.
+local function send_last_early(self)
+  if self.chunk or self.workers < 2 or self.total <= 2 * WINDOW * self.workers then return end
+  self.upto = self.total - 1
+  self:feed()
+  local n = #self.live
+  self:send(self.list, self.total, self.total, 0)
+  if #self.live > n then self.parts[self.live[n + 1]].apart = true end
 end
 
 -- The next items of an iterator. What it raises is raised after what came before.
@@ -232,6 +243,7 @@ local function new_job(what, pool, f, source, opts, known)
     chunk = opts.chunk, ahead = opts.ahead, step = 1, stop = true,
     results = is_list and known.errors and core._list(length(source)) or {},
     errors = {}, caught = {}, tries = {}, arrived = {},
+    upto = is_list and length(source) or nil,
     live = {}, parts = {}, read = 0, given = 0, landed = 0, failed = 0,
     feed = is_list and feed_list or feed_iterator,
   }, Job)
@@ -248,6 +260,7 @@ local function map(what, pool, f, list, opts, spread)
   local job <close>, given = new_job(what, pool, f, list, opts, map_options)
   job.spread = spread
   job.stop = given.errors == nil
+  send_last_early(job)
   job:fill()
   while #job.live > 0 and not job.raised do
     job:wait()

@@ -50,7 +50,7 @@ enum task_flags {
 ** on it. So the parts that only some need share their place, and a submitted
 ** call has its message, and then the one of its outcome, in itself, if small.
 */
-#define TASK_INNER  144            /* bytes of that message: a small function, some numbers */
+#define TASK_INNER  208            /* bytes of that message: a small function, some numbers */
 
 struct task {
   struct block head;               /* KIND_FUTURE, KIND_THREAD, KIND_PROCESS */

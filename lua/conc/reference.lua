@@ -340,8 +340,8 @@ print(pool:submit(function (a, b) return a + b end, 2, 3):result())   --> 5]],
   {
     name = "thread_pool:map", params = "f: function, list: any[], options?: conc.map_options",
     returns = "results: any[], errors: table?",
-    text = [[Calls f on each item: the list of the first results, in order, `n` of them. Items begin in
-order, but for the last of a long list, which begins early: it may be the longest. The first
+    text = [[Calls f on each item: the list of the first results, in order, `n` of them. Items begin
+in order, but for the last of a long list, which begins early: it may be the longest. The first
 error cancels what has not started and is raised; with `errors = "collect"` everything runs, and two
 tables come back, results and errors, both by index.]],
     raises = "the error that came first in time.",

@@ -23,8 +23,6 @@ static struct task *make (enum kind kind) {
   memset((char *)t + sizeof t->head, 0, sizeof *t - sizeof t->head);
   guard_init(&t->guard, RANK_OBJECT, (int)kind);
   t->id = record_new_id();
-  t->home = process_mine()->index;
-  t->home_generation = load_relaxed(&process_mine()->generation);
   store_relaxed(&t->exitcode, NO_EXITCODE);
   return t;
 }
@@ -33,6 +31,8 @@ struct block *task_new (enum kind kind, const char *name) {
   struct task *t = make(kind);
   if (t == NULL)
     return NULL;
+  t->home = process_mine()->index;
+  t->home_generation = load_relaxed(&process_mine()->generation);
   if (name != NULL)
     snprintf(t->name, sizeof t->name, "%s", name);
   block_ready(&t->head, kind);

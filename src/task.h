@@ -50,7 +50,7 @@ enum task_flags {
 ** on it. So the parts that only some need share their place, and a submitted
 ** call has its message, and then the one of its outcome, in itself, if small.
 */
-#define TASK_INNER  208            /* bytes of that message: a small function, some numbers */
+#define TASK_INNER  160            /* bytes of that message: a small function, some numbers */
 
 struct task {
   struct block head;               /* KIND_FUTURE, KIND_THREAD, KIND_PROCESS */
@@ -75,10 +75,6 @@ struct task {
   };
   uint32_t nitems;                 /* of a chunk; 0: a plain call; constant */
   uint64_t id;                     /* constant after init */
-  uint32_t process;                /* index: where it runs (thread) or what it is (process) */
-  uint32_t process_generation;
-  uint32_t home;                   /* index of the process that made it; constant */
-  uint32_t home_generation;
   _Atomic int32_t pid;             /* of a process; 0 else */
   _Atomic int32_t exitcode;        /* of a process that ended; NO_EXITCODE */
   _Atomic uint32_t handles;        /* hint: handles to it; 0: nobody will ask any more */
@@ -91,6 +87,10 @@ struct task {
                                       numbers of one type; owned; NULL */
       _Atomic uint32_t ngood, nfailed; /* of these, so far; written by the runner */
       _Atomic int64_t finished;    /* when it ended, of a chunk */
+      uint32_t process;            /* index: where it runs (thread) or what it is (process) */
+      uint32_t process_generation;
+      uint32_t home;               /* index of the process that made it; constant */
+      uint32_t home_generation;
       char name[NAME_SIZE];        /* constant after init; see task_name */
     };
     uint64_t inner[TASK_INNER / 8];    /* of a submitted call: a message (message.h).

@@ -26,6 +26,12 @@
 ** or fails it; a dead manager is noticed by who made the pool (its keeper), and
 ** by waiters: pool_look.
 **
+** Waking. A wake costs more than many a task. A submitter rings one idle worker,
+** unless one that was rung, or that spins, is 'searching' already; that one calls the
+** next if there is more. While one is 'busy', and one that has just become idle is
+** 'watching', looking at the queue every tenth of a millisecond, a few tasks wait for
+** either. All three are hints: whoever sleeps looks up now and then.
+**
 ** Waiting inside. A worker that waits for a task of its own pool runs it if it
 ** is pending. If it runs elsewhere, or cannot be run here, the worker counts
 ** as 'blocked', and the manager starts another in its stead while there is

@@ -41,7 +41,7 @@ describe("starting more than the system grants", function ()
       local conc = require "conc"
       local e = conc.event()
       local all, problem = {}, nil
-      for i = 1, 200 do
+      for i = 1, 400 do  -- their stacks alone are more than that
         local ok, t = pcall(conc.thread, function (x) x:wait() return 1 end, e)
         if not ok then problem = t break end
         all[i] = t

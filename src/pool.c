@@ -159,6 +159,13 @@ static void crew_repair (struct guard *g, struct thread_record *dead) {
   }
   count_busy(c);
   c->searching = c->watching = 0;
+  struct task *counting = load_relaxed(&c->counting);
+  if (counting != NULL) {  /* half counted: it will be again, by who settles its worker */
+    c->done = c->was_done;
+    c->failed = c->was_failed;
+    atomic_fetch_and_explicit(&counting->flags, ~(uint32_t)TASK_COUNTED, memory_order_acq_rel);
+    store_relaxed(&c->counting, NULL);
+  }
   store_relaxed(&c->moving, NULL);
   gate_repair(&c->work);
   gate_repair(&c->news);
@@ -175,8 +182,14 @@ static uint32_t items_of (struct task *t) {
 /* Under the guard. Every task passes here once, when it has ended; who asks for
    the counts before that counts it himself. */
 static void count_end (struct crew *c, struct task *t) {
-  if (task_flag(t, TASK_COUNTED))
+  if (load_relaxed(&t->flags) & TASK_COUNTED)
     return;
+  c->was_done = c->done;
+  c->was_failed = c->failed;
+  kill_order();
+  store_relaxed(&c->counting, t);
+  kill_order();
+  task_flag(t, TASK_COUNTED);
   c->log[c->ends % POOL_LOG] = &t->head;
   c->ends++;
   uint32_t n = items_of(t), bad;
@@ -188,6 +201,8 @@ static void count_end (struct crew *c, struct task *t) {
     bad = load_relaxed(&t->nfailed);
   c->failed += bad;
   c->done += n - bad;
+  kill_order();
+  store_relaxed(&c->counting, NULL);
 }
 
 void pool_counts (struct crew *c, struct pool_counts *n) {

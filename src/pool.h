@@ -115,6 +115,8 @@ struct crew {
   /* what workers write */
   cache_aligned struct block *_Atomic *_Atomic moving;  /* where 'pop' is taking a task to */
   uint64_t done, failed;           /* items */
+  struct task *_Atomic counting;   /* is being counted; NULL: none */
+  uint64_t was_done, was_failed;   /* before that */
   uint64_t ends;                   /* hint: tasks that ended, n-th in log[n % POOL_LOG];
                                       killed between the two, one is not told of */
   struct gate news;                /* who waits for any task to end, or for the end */

@@ -16,11 +16,12 @@ static void message_destroy (struct block *b) {
     block_unref(&m->refs[i]);
 }
 
-/* References are counted before the block becomes a message with 'nrefs' of
-   them: killed half-way, the sweep finds a message with fewer. */
+/* The places are empty before they are the message's, and filled after: killed at any
+   step, what it counts is what it has. (An inner one is a message all the time.) */
 static void take_refs (struct message *m, const struct parcel *p) {
   for (uint32_t i = 0; i < p->nrefs; i++)
     store_relaxed(&m->refs[i], NULL);
+  kill_order();
   m->nrefs = p->nrefs;
   block_ready(&m->head, KIND_MESSAGE);
   for (uint32_t i = 0; i < p->nrefs; i++)
@@ -58,6 +59,8 @@ struct block *parcel_post_inner (struct parcel *p, struct message *m) {
       || (p->nrefs > 0 && m->nrefs > 0))
     return NULL;  /* (what it counts may be what keeps the parcel's) */
   message_destroy(&m->head);
+  m->nrefs = 0;          /* before its places are written over with bytes */
+  kill_order();
   memcpy((char *)m + message_size(p->nrefs, 0), p->bytes, p->length);
   m->flags = p->flags;
   m->length = p->length;

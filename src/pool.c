@@ -190,6 +190,7 @@ static void count_end (struct crew *c, struct task *t) {
   store_relaxed(&c->counting, t);
   kill_order();
   task_flag(t, TASK_COUNTED);
+  kill_order();
   c->log[c->ends % POOL_LOG] = &t->head;
   c->ends++;
   uint32_t n = items_of(t), bad;
@@ -200,6 +201,7 @@ static void count_end (struct crew *c, struct task *t) {
   else
     bad = load_relaxed(&t->nfailed);
   c->failed += bad;
+  kill_order();
   c->done += n - bad;
   kill_order();
   store_relaxed(&c->counting, NULL);

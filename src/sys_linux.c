@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/futex.h>
@@ -94,7 +96,9 @@ static ssize_t read_small (const char *path, char *to, size_t size) {
     return -1;
   ssize_t n;
   do n = read(fd, to, size - 1); while (n < 0 && errno == EINTR);
+  int error = errno;
   close(fd);
+  errno = error;
   if (n >= 0)
     to[n] = '\0';
   return n;
@@ -236,14 +240,32 @@ int64_t sys_boot_ticks (void) {
   return clock_nanos(CLOCK_BOOTTIME) / (1000000000 / hz);
 }
 
+/*
+** What can be known without /proc, or without a descriptor to read it by: of our own
+** children all, of others whether they are zombies where there is a pidfd. A pid that
+** was given again is not told apart.
+*/
+static bool pid_alive (pid_t pid) {
+  siginfo_t info;
+  info.si_pid = 0;
+  if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+    return info.si_pid == 0;
+  int fd = sys_pidfd(pid);
+  if (fd < 0)
+    return kill(pid, 0) == 0 || errno == EPERM;
+  struct pollfd end = { .fd = fd, .events = POLLIN };
+  bool ended = poll(&end, 1, 0) == 1;
+  close(fd);
+  return !ended;
+}
+
 /* Fields of /proc/<pid>/stat, counted as in proc(5); the name may hold ')'. */
 bool sys_process_alive (pid_t pid, int64_t ticks) {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   if (read_small(path, text, sizeof text) <= 0) {
-    if (access("/proc/self/stat", R_OK) == 0)
-      return false;
-    return kill(pid, 0) == 0 || errno == EPERM;  /* no /proc: the best we can */
+    bool gone = (errno == ENOENT || errno == ESRCH);
+    return !(gone && access("/proc/self/stat", R_OK) == 0) && pid_alive(pid);
   }
   char *at = strrchr(text, ')');
   char state;

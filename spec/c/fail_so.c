@@ -5,6 +5,7 @@
 **   fail.at(name, n) -> left    the n-th call of it by the core from now on fails
 **                               in this process (0: none); 'left' is not above 0
 **                               where the one asked for before has failed
+**   fail.hide_proc()            from now on the core finds nothing below /proc
 **   fail.live() -> blocks, maps of malloc's and of mmap's that the core has, counted
 **                               from the loading of this module on
 **
@@ -15,6 +16,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <link.h>
 #include <lua.h>
@@ -146,6 +148,22 @@ static int my_signalfd (int fd, const sigset_t *set, int flags) {
   return no_descriptor() ? -1 : signalfd(fd, set, flags);
 }
 
+static _Atomic bool proc_hidden;
+
+static bool hidden (const char *path) {
+  bool yes = atomic_load(&proc_hidden) && strncmp(path, "/proc/", 6) == 0;
+  if (yes) errno = ENOENT;
+  return yes;
+}
+
+static int my_open (const char *path, int flags, mode_t mode) {
+  return hidden(path) ? -1 : open(path, flags, mode);
+}
+
+static int my_access (const char *path, int mode) {
+  return hidden(path) ? -1 : access(path, mode);
+}
+
 typedef void any (void);
 
 /* What makes something of libcurl's: a pointer, of at most two. */
@@ -167,6 +185,8 @@ static const struct { const char *name; any *mine; any **original; } table[] = {
   { "mmap64", (any *)my_mmap, NULL }, { "fork", (any *)my_fork, NULL },
   { "pthread_create", (any *)my_pthread_create, NULL }, { "eventfd", (any *)my_eventfd, NULL },
   { "epoll_create1", (any *)my_epoll_create1, NULL }, { "signalfd", (any *)my_signalfd, NULL },
+  { "open", (any *)my_open, NULL }, { "open64", (any *)my_open, NULL },
+  { "access", (any *)my_access, NULL },
 };
 
 /* {=== the core's imports ===} */
@@ -222,6 +242,12 @@ static int fail_at (lua_State *L) {
   return 1;
 }
 
+static int fail_hide_proc (lua_State *L) {
+  (void)L;
+  atomic_store(&proc_hidden, true);
+  return 0;
+}
+
 static int fail_live (lua_State *L) {
   lua_pushinteger(L, atomic_load(&blocks));
   lua_pushinteger(L, atomic_load(&maps));
@@ -231,7 +257,9 @@ static int fail_live (lua_State *L) {
 int luaopen_fail (lua_State *L);
 int luaopen_fail (lua_State *L) {
   static _Atomic bool done;
-  static const luaL_Reg functions[] = { { "at", fail_at }, { "live", fail_live }, { NULL, NULL } };
+  static const luaL_Reg functions[] = {
+    { "at", fail_at }, { "hide_proc", fail_hide_proc }, { "live", fail_live }, { NULL, NULL }
+  };
   bool found = false;
   if (!atomic_exchange(&done, true)) {
     dl_iterate_phdr(visit, &found);

@@ -139,8 +139,6 @@ static int m_submit (lua_State *L) {
   struct parcel p;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct handle *h = bind_newhandle(L, KIND_FUTURE);
-  if (load_relaxed(&c->phase) != POOL_OPEN)
-    refused(L, c, CONC_CLOSED);
   codec_encode(L, 2, last - 1, CODEC_RUN, "argument", 1, &p);
   struct block *b = task_new_submitted(0);
   if (b == NULL || !task_post_call(task_of(b), &p)) {

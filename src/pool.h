@@ -84,8 +84,8 @@ struct pool_config {
 };
 
 struct crew {
-  struct block head;               /* KIND_CREW */
-  struct pool_config config;       /* constant after init */
+  struct block head;               /* KIND_CREW; submitters count in it for each task */
+  cache_aligned struct pool_config config;   /* constant after init; workers look */
   struct block *_Atomic initializer;  /* message, owned, constant after init; NULL */
   uint32_t process;                /* kind: workers are processes; constant */
   uint32_t within;                 /* constant: how many workers it and the pools have

@@ -26,7 +26,8 @@ const struct kind_ops *block_ops (const struct block *b) {
   return ops != NULL ? ops : &no_ops;
 }
 
-enum { STEP_NONE = 0, STEP_IN, STEP_OUT };   /* of a count that is being moved */
+/* Of a count that is being moved; FIRST: that of a block nobody else knows. */
+enum { STEP_NONE = 0, STEP_IN, STEP_OUT, STEP_FIRST };
 
 /* {=== in hand ===} */
 
@@ -153,7 +154,7 @@ static void end_move (struct thread_record *me) {
 static void refs_repair (struct guard *g, struct thread_record *dead) {
   uint32_t step = load_relaxed(&dead->ref_step);
   struct block *b = load_relaxed(&dead->ref_block);
-  if (step == STEP_NONE || stripe_of(b) != g)
+  if (step == STEP_NONE || step == STEP_FIRST || stripe_of(b) != g)
     return;
   bool there = load_relaxed(load_relaxed(&dead->ref_place)) == b;
   uint32_t refs = load_relaxed(&dead->ref_old);
@@ -184,6 +185,27 @@ void block_ref (struct block *_Atomic *place, struct block *b) {
   guard_lock(g);
   count_in(place, b);
   guard_unlock(g);
+}
+
+/* No guard: until the store to the place, the commit, only the caller's hand has b. */
+void block_ref_first (struct block *_Atomic *place, struct block *b) {
+  struct thread_record *me = self();
+  note_move(me, b, place, STEP_FIRST);
+  store_relaxed(&b->refs, 1);
+  kill_order();
+  store_release(place, b);
+  end_move(me);
+}
+
+/* Died in block_ref_first. */
+static void settle_first (struct thread_record *dead) {
+  struct block *b = load_relaxed(&dead->ref_block);
+  if (load_relaxed(&dead->ref_step) != STEP_FIRST)
+    return;
+  if (load_relaxed(load_relaxed(&dead->ref_place)) != b)
+    store_relaxed(&b->refs, 0);
+  kill_order();
+  store_relaxed(&dead->ref_step, STEP_NONE);
 }
 
 /* While its guard is held what a place refers to has a count. */
@@ -277,6 +299,7 @@ static bool to_be_destroyed (struct thread_record *dead, struct block *b) {
 
 /* Under the sweep guard; the guards that 'dead' held are free and repaired. */
 void arena_sweep_hands (struct thread_record *dead) {
+  settle_first(dead);
   for (int i = 0; i < HELD_MAX; i++) {  /* parts first: then only wholes are left */
     struct block *b = load_relaxed(&dead->held[i]);
     if (b != NULL && in_use(b) && part_of_another(dead, b))

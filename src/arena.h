@@ -130,6 +130,8 @@ void arena_free (struct block *b);     /* in hand -> free; no destroy */
 void block_destroy (struct block *b);  /* in hand: destroy, then free */
 
 void block_ref (struct block *_Atomic *place, struct block *b);
+/* The same for one in the caller's hand that nobody else knows, without counts yet. */
+void block_ref_first (struct block *_Atomic *place, struct block *b);
 void block_unref (struct block *_Atomic *place);   /* NULL there: nothing */
 /* Counts in 'place' what another thread's place refers to now. False: nothing. */
 bool block_share (struct block *_Atomic *place, struct block *_Atomic *from);

@@ -87,11 +87,15 @@ void bind_full (lua_State *L) {
   for (;;) {}  /* not reached */
 }
 
+static bool is_task (const struct block *b) {
+  return b->kind >= KIND_FUTURE && b->kind <= KIND_PROCESS;
+}
+
 /* Of a task it is counted how many handles there are (bind_future.c counts down). */
 static void count_handle (struct handle *h) {
   h->process = (uint32_t)load_relaxed(&process_mine()->pid);
-  if (h->block->kind >= KIND_FUTURE && h->block->kind <= KIND_PROCESS)
-    add_relaxed(&((struct task *)(void *)h->block)->handles, 1);
+  if (is_task(h->block))
+    add_relaxed(&task_of(h->block)->handles, 1);
 }
 
 /* The handle at 'idx' is sent, or given to C: from now on its block may come back. */
@@ -112,14 +116,15 @@ struct block *bind_sent (lua_State *L, int idx) {
 void bind_own (lua_State *L, struct handle *h, struct block *b) {
   if (b == NULL)
     bind_full(L);
-  h->slot = handle_new(b);
+  if (is_task(b))  /* nobody else knows it yet */
+    store_relaxed(&task_of(b)->handles, 1);
+  h->slot = handle_first(b);
   if (h->slot == UINT32_MAX) {
     block_destroy(b);
     bind_full(L);
   }
   h->block = b;
-  arena_settle(b);
-  count_handle(h);
+  h->process = (uint32_t)load_relaxed(&process_mine()->pid);
   if (b->kind != KIND_FUTURE)  /* of those there are many, and few are sent: bind_sent */
     remember(L, b);  /* lack of memory here: the handle's __gc lets go */
 }

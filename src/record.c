@@ -348,11 +348,24 @@ static void give_back (uint32_t n) {
   pthread_mutex_unlock(&handles_mutex);
 }
 
+static bool have_slot (void) {
+  return kept.n > 0 || keep_some();
+}
+
 uint32_t handle_new (struct block *b) {
-  if (kept.n == 0 && !keep_some())
+  if (!have_slot())
     return UINT32_MAX;
   uint32_t slot = kept.slot[--kept.n];
   block_ref(place_of(slot), b);
+  return slot;
+}
+
+uint32_t handle_first (struct block *b) {
+  if (!have_slot())
+    return UINT32_MAX;
+  uint32_t slot = kept.slot[--kept.n];
+  block_ref_first(place_of(slot), b);
+  arena_settle(b);
   return slot;
 }
 

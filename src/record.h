@@ -83,7 +83,7 @@ struct thread_record {
   struct block *_Atomic ref_block;             /* a count being moved: */
   struct block *_Atomic *_Atomic ref_place;    /*   to or from this place */
   _Atomic uint32_t ref_old;                    /*   the count before */
-  _Atomic uint32_t ref_step;                   /*   enum: 0 none, 1 in, 2 out */
+  _Atomic uint32_t ref_step;                   /*   enum in arena.c; 0: none */
 
   /* waiting (floor 2): written by the thread, read by anybody */
   cache_aligned _Atomic uint32_t word;         /* enum sleep_word; its futex */
@@ -175,6 +175,8 @@ void process_look_around (void);
 
 /* Handles: places in the arena that count as references of this process. */
 uint32_t handle_new (struct block *b);       /* counted; UINT32_MAX: full */
+/* The same for one in the caller's hand that nobody else knows; it is settled. */
+uint32_t handle_first (struct block *b);
 struct block *handle_get (uint32_t slot);
 void handle_drop (uint32_t slot);            /* may destroy the block */
 /* From '*at' on (0 at first), what this process has a handle to, in a handle of the

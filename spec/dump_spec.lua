@@ -120,6 +120,14 @@ describe("conc.dump", function ()
     end)
   end
 
+  -- It said "work object (timeout in -4.8 s)": of a wait that had a deadline at first.
+  it("tells that a pool's worker waits for work, without end", function ()
+    local pool <close> = conc.process_pool { workers = 2, name = "idle" }
+    pool:map(math.abs, { 1, 2, 3, 4 })
+    dump_shows("idle/worker-1", "waiting +work +[%d.]+ s$")
+    dump_shows("idle/worker-2", "waiting +work +[%d.]+ s$")
+  end)
+
   it("leaves a debug hook of the program alone", function ()
     local run = helper.run_script [[
       local conc = require "conc"

@@ -370,7 +370,7 @@ void gate_name (struct block *b, char *to, size_t size) {
   const char *name = block_ops(b)->name;
   const char *made = block_ops(b)->made != NULL ? block_ops(b)->made(b) : "";
   snprintf(to, size, *made != '\0' ? "%s made at %s" : "%s",
-           name != NULL ? name : "object", made);
+           name != NULL ? name : "", made);
   if (gate_describe != NULL)
     gate_describe(b, to, size);
 }
@@ -488,6 +488,8 @@ static int enter (struct wait *w) {
     nap_begin(w->object, w->verb, w->until);
     w->entered = true;
   }
+  else
+    store_relaxed(&me->wait_until, w->until);  /* it may be another now */
   if (w->links && !w->declared && w->until == DEADLINE_NEVER) {
     w->declared = true;
     return declare_link(me, w->object);

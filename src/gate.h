@@ -147,7 +147,8 @@ void gate_set_hooks (const struct gate_hooks *hooks);  /* of the calling thread;
 void gate_get_hooks (struct gate_hooks *hooks);
 
 /* How a waiter names an object in the story of a deadlock, in dumps and traces:
-   "lock made at app.lua:12". The hook is set by sight, and writes over that. */
+   "lock made at app.lua:12"; "" for what Lua has no name of (a pool's workings: the verb
+   says it). The hook is set by sight, and writes over that. */
 void gate_name (struct block *b, char *to, size_t size);
 extern void (*gate_describe) (struct block *b, char *to, size_t size);
 

@@ -60,14 +60,15 @@ local function inherited_line(section)
     end
   end
   if #names > 0 then
-    return ("As of a `%s`: %s.\n"):format(section.like, table.concat(names, " "))
+    return ("As of %s: %s.\n"):format(section.calls and "`conc.http`"
+      or ("a `%s`"):format(section.like), table.concat(names, " "))
   end
 end
 
 local function section_markdown(section)
   local lines = {"## " .. section.title, ""}
   if section.text then lines[#lines + 1] = section.text .. "\n" end
-  lines[#lines + 1] = section.like and inherited_line(section)
+  lines[#lines + 1] = (section.like or section.calls) and inherited_line(section)
   for _, entry in ipairs(section) do lines[#lines + 1] = entry_markdown(entry) end
   return table.concat(lines, "\n")
 end
@@ -141,6 +142,20 @@ local function lua_type(kind)
   return kind == "function" and "fun(...): ..." or kind
 end
 
+-- A call that begins with options may be made without them.
+local function overload(entry)
+  local params = manual.params(entry)
+  if not (params[1] and params[1].optional and params[2] and not params[2].optional
+          and params[2].name ~= "...") then
+    return nil
+  end
+  local list, returns = {}, {}
+  for i = 2, #params do list[#list + 1] = params[i].name .. ": " .. params[i].type end
+  for i, r in ipairs(manual.returns(entry)) do returns[i] = r.type end
+  return ("---@overload fun(%s)%s"):format(table.concat(list, ", "),
+    #returns > 0 and ": " .. table.concat(returns, ", ") or "")
+end
+
 local function define(out, entry, target)
   out[#out + 1] = comment(entry.text .. (entry.raises and "\n\nRaises " .. entry.raises or ""))
   out[#out + 1] = comment("```lua\n" .. entry.example .. "\n```")
@@ -152,6 +167,7 @@ local function define(out, entry, target)
   for _, r in ipairs(manual.returns(entry)) do
     out[#out + 1] = ("---@return %s%s"):format(lua_type(r.type), r.name and " " .. r.name or "")
   end
+  out[#out + 1] = overload(entry)
   out[#out + 1] = ("function %s(%s) end\n"):format(target, table.concat(names, ", "))
 end
 
@@ -172,7 +188,9 @@ local function define_class(out, section)
   if section.length then out[#out + 1] = "---@operator len: integer" end
   out[#out + 1] = ("local %s = {}\n"):format(section.class)
   for _, entry in ipairs(manual.members(section)) do
-    if not entry.field and not entry.of then define(out, entry, entry.name) end
+    if not entry.field and (not entry.of or section.calls) then
+      define(out, entry, entry.name)
+    end
   end
 end
 
@@ -218,12 +236,15 @@ local function meta()
 end
 
 local response_fields = {
-  "status integer", "ok boolean", "reason string", "headers table<string, string>", "body string",
+  "status integer", "ok boolean", "reason string", "headers conc.headers", "body string",
   "url string", "elapsed number", "path string", "bytes integer", "error string",
 }
 
 local function http_meta()
-  local head = {"---@class conc.response"}
+  local head = {
+    "---@class conc.headers", "---@field [string] string",
+    "---@field all fun(self: conc.headers, name: string): string[]\n", "---@class conc.response",
+  }
   for _, field in ipairs(response_fields) do
     head[#head + 1] = "---@field " .. field:gsub(" ", "? ", 1)
   end

@@ -24,6 +24,18 @@ describe("conc.help", function ()
     has("Raises cannot send", "thread")
     has("http.get(url [, options])", "http.get")
     has("print(t:result())   --> 21", "thread")
+    has("session:get(url [, options])", "session.get")
+  end)
+
+  it("tells of the methods of a name that is no function's", function ()
+    has("thread_pool:map(f, list [, options])", "map")
+    has("queue:put(value [, timeout])", "put")
+    has("priority_queue:put(value, priority [, timeout])", "put")
+  end)
+
+  it("shows each option in a line of its own", function ()
+    has("\n    initializer: function  runs first in each worker; if it fails, so do all open "
+      .. "futures, and submit raises its error\n", "process_pool")
   end)
 
   it("tells of a class where its name, or an object, is given", function ()
@@ -32,6 +44,7 @@ describe("conc.help", function ()
     has("rwlock:with_read(f, ...)", conc.rwlock())
     has("thread:join([timeout])", conc.current())
     has("conc.queue([maxsize])", "Queues")
+    has("http.get_many(requests [, options])", "conc.http")
   end)
 
   it("tells of a function that is given itself", function ()
@@ -55,6 +68,10 @@ describe("conc.help", function ()
     assert.is_false(ok)
     assert.is_truthy(message:find("no 'queue.putt' in the reference; did you mean 'queue.put'?", 1,
                                   true), message)
+    ok, message = pcall(conc.help, "pool")
+    assert.is_false(ok)
+    assert.is_truthy(message:find("no 'pool' in the reference; there is process_pool, thread_pool",
+                                  1, true), message)
     ok, message = pcall(conc.help, 42)
     assert.is_false(ok)
     assert.is_truthy(message:find("bad argument #1 to 'help'", 1, true), message)

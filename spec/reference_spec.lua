@@ -108,6 +108,25 @@ describe("the reference", function ()
       assert.is_truthy(read_file(path):find("^%-%-%-@meta conc"))
     end
   end)
+
+  it("makes definitions of each function, method and type", function ()
+    local text = read_file(helper.build .. "/conc/meta.lua")
+      .. read_file(helper.build .. "/conc/meta_http.lua")
+    local defined, named = {}, {}
+    for word in text:gmatch("%-%-%-@class ([%w_.]+)") do defined[word] = true end
+    for line in text:gmatch("%-%-%-@[^cm][^\n]*") do
+      for word in line:gmatch("conc%.[%l_]+") do named[word] = true end
+    end
+    assert.are.equal("", names_missing(named, defined), "types that are not defined")
+    for _, section in ipairs(manual.sections()) do
+      for _, entry in ipairs(section) do
+        assert.is_truthy(entry.field or text:find("\nfunction " .. entry.name .. "(", 1, true),
+                         entry.name)
+      end
+    end
+    assert.is_truthy(text:find("\nfunction session:get_many(", 1, true))
+    assert.is_truthy(text:find("---@overload fun(f: function, ...: any): conc.process\n", 1, true))
+  end)
 end)
 
 -- ---- programs ---------------------------------------------------------------------

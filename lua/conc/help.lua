@@ -1,6 +1,7 @@
 -- conc.help([name]) -> text: the reference at the prompt.
 --
 --   > conc.help("queue.put")     a method; also "queue:put"
+--   > conc.help("put")           the methods of that name
 --   > conc.help("queue")         a function and its class; also an object
 --   > conc.help(conc.select)     a function of conc, a method
 --   > conc.help()                the list of all
@@ -18,8 +19,8 @@ local function options_text(entry)
   local lines = {"Options:"}
   for _, option in ipairs(entry.options) do
     local default = option[2] ~= "none" and (" (default %s)"):format(plain(option[2])) or ""
-    lines[#lines + 1] = ("  %s%s%s"):format(option[1], option[3] ~= "" and "  " or "",
-      option[3] .. default)
+    local text = plain(option[3]):gsub("\n", " ")
+    lines[#lines + 1] = ("  %s%s%s"):format(option[1], text ~= "" and "  " or "", text .. default)
   end
   return table.concat(lines, "\n")
 end
@@ -73,6 +74,17 @@ local function name_of(f)
   end
 end
 
+-- What there may be instead of a name that is not there.
+local function instead_of(name)
+  local near = require("conc.suggest")(name, manual.names())
+  if near then return ("; did you mean '%s'?"):format(near) end
+  local list = {}
+  for _, known in ipairs(manual.names()) do
+    if known:find(name, 1, true) and not known:find(".", 1, true) then list[#list + 1] = known end
+  end
+  return #list > 0 and "; there is " .. table.concat(list, ", ") or ""
+end
+
 return function (name)
   if name == nil then return contents() end
   local wanted = conc.type(name) or type(name) == "function" and name_of(name) or name
@@ -81,13 +93,13 @@ return function (name)
           :format(type(name)), 2)
   end
   local entry, section = manual.find(wanted)
-  if not entry and not section then
-    local near = require("conc.suggest")(wanted, manual.names())
-    error(("no '%s' in the reference%s"):format(wanted,
-      near and ("; did you mean '%s'?"):format(near) or ""), 2)
-  end
   local parts = {}
-  if entry then parts[1] = entry_text(entry) end
+  for _, other in ipairs(entry and {entry} or section and {} or manual.methods(wanted)) do
+    parts[#parts + 1] = entry_text(other)
+  end
+  if #parts == 0 and not section then
+    error(("no '%s' in the reference%s"):format(wanted, instead_of(wanted)), 2)
+  end
   if section then parts[#parts + 1] = section_text(section) end
   return table.concat(parts, "\n\n") .. "\n"
 end

@@ -21,7 +21,8 @@ local function renamed(entry, class)
 end
 
 -- The methods and fields of a class: its own, then those of the class that it is
--- like, but for those that it has itself. 'of' names where an inherited one comes from.
+-- like, but for those that it has itself, and the functions of the module that are
+-- its methods as well. 'of' names where one comes from that is not its own.
 function manual.members(section)
   local list, has = {}, {}
   for _, entry in ipairs(section) do
@@ -36,6 +37,14 @@ function manual.members(section)
       if not has[entry.name:match("[:.](.*)$")] then
         list[#list + 1] = renamed(entry, section.class)
       end
+    end
+  end
+  for _, entry in ipairs(section.calls or {}) do
+    local call = entry.name:match("^%w+%.(.*)$")
+    if not entry.field and call ~= section.class and not has[call] then
+      local method = renamed(entry, section.class)
+      method.name = section.class .. ":" .. call
+      list[#list + 1] = method
     end
   end
   return list
@@ -147,9 +156,25 @@ function manual.find(name)
   end
   local section = by_class[name:gsub("^conc%.", "")]
   for _, other in ipairs(reference) do
-    if other.title:lower() == name:lower() then section = other end
+    local module = not other.class and other.module
+    if other.title:lower() == name:lower() or module and name:gsub("^conc%.", "") == module then
+      section = other
+    end
   end
   return entry, section
+end
+
+-- The methods and fields of that name, of whichever class; those of their own only.
+function manual.methods(name)
+  local list = {}
+  for _, section in ipairs(reference) do
+    for _, entry in ipairs(section.class and section or {}) do
+      if entry.name:match("^" .. section.class .. "[:.](.*)$") == name then
+        list[#list + 1] = entry
+      end
+    end
+  end
+  return list
 end
 
 -- All names, as a person would ask for them.

@@ -436,7 +436,8 @@ print(pool:stats().done)   --> 3]],
 }
 
 local pool_options = {
-  {"workers: integer", "see text", "how many; 1 or more"},
+  {"workers: integer", "`conc.cpu_count()`; of threads `min(32, conc.cpu_count() + 4)`",
+    "how many; 1 or more"},
   {"name: string", "`pool-N`", "workers are called `name/worker-N`"},
   {"initializer: function", "none", [[runs first in each worker; if it fails, so do all open
 futures, and `submit` raises its error]]},
@@ -453,13 +454,13 @@ local http_options = {
   {"stall_timeout: seconds", "`30`", "a transfer that stands still for so long ends"},
   {"retries: integer", "`0`", "further tries, with growing pauses, of GET, HEAD, PUT, DELETE"},
   {"redirects: integer", "`10`", "most to follow; 0 gives the 3xx response itself"},
-  {"max_bytes: integer", "1 GiB", "of the body"},
+  {"max_bytes: integer", "1 GiB; of a file, none", "of the body"},
   {"headers: table<string, string|string[]>", "none", "of the request"},
   {"query: table", "none", "added to the URL"},
   {"auth: string[]", "none", "`{user, password}`"},
   {"bearer: string", "none", "a token"},
   {"proxy: string|false", "from the environment", "a URL; `false`: none"},
-  {"ca: string", "the system's", "file of certificate authorities"},
+  {"ca: string", "the system's", "file or folder of certificate authorities"},
   {"verify: boolean", "`true`", "check the server's certificate"},
   {"user_agent: string", "`conc (libcurl/...)`", ""},
 }
@@ -473,9 +474,13 @@ local content_options = table.move(http_options, 1, #http_options, 5, {
 
 local many_options = table.move(http_options, 1, #http_options, 5, {
   {"concurrency: integer", "`16`", "transfers at once"},
-  {"per_host: integer", "`8`", "of these, to one host"},
+  {"per_host: integer", "`concurrency` if given, else `8`", "of these, to one host"},
   {"on_done: fun(i: integer, response: conc.response)", "none", "called as each ends"},
   {"progress: boolean|function", "`false`", "a line on standard error, if that is a terminal"},
+})
+
+local many_files_options = table.move(many_options, 1, #many_options, 2, {
+  {"resume: boolean", "`true`", "go on with what broke off"},
 })
 
 local function sends(name, text, example)
@@ -539,9 +544,9 @@ print(http.request{url = "http://localhost:8000/pool.html", method = "GET"}.ok) 
     params = "url: string, path: string, options?: conc.download_options",
     returns = "bytes: integer?, response_or_message: any, response: conc.response?",
     text = [[Saves a page: the size of the finished file and the response; `nil,
-message` and, of a status of 400 or more, the response. It is written beside the path and renamed
-when it is complete; what broke off is gone on with at the next call. A path that ends in `/` gets
-the server's name for the file.]],
+message` and, where there was one that brings no file (its status is not 2xx), the response. It is
+written beside the path and renamed when it is complete; what broke off is gone on with at the next
+call. A path that ends in `/` gets the server's name for the file.]],
     options = table.move(http_options, 1, #http_options, 4, {
       {"resume: boolean", "`true`", "go on with what broke off"},
       {"sha256: string", "none", "the file has to have"},
@@ -563,10 +568,12 @@ local list = http.get_many({"http://localhost:8000/lock.html", "http://127.0.0.1
 print(list[1].ok, list[2].ok, list[2].error ~= nil)   --> true false true]],
   },
   {
-    name = "http.download_many", params = "pairs: string[][], options?: conc.many_options",
+    name = "http.download_many",
+    params = "pairs: table[], options?: conc.download_many_options",
     returns = "conc.response[]",
-    text = "Saves many at once, `{url, path}` each: responses with `path` and `bytes`.",
-    options = many_options,
+    text = [[Saves many at once, `{url, path}` each, which may have options of its own, such as
+`sha256`: responses with `path` and `bytes`. One that brings no file has failed.]],
+    options = many_files_options,
     example = [[
 local path = os.tmpname()
 local list = http.download_many({{"http://localhost:8000/lock.html", path}})
@@ -585,8 +592,9 @@ local s <close> = http.session{base = "http://localhost:8000/"}
 print(s:get("lock.html").status)   --> 200]],
   },
   {
-    name = "http.submit", params = "name_or_url: string, ...: any", returns = "conc.future",
-    text = "A future of the call of that name (`get` where a URL is given), in another thread.",
+    name = "http.submit", params = "call: string|table, ...: any", returns = "conc.future",
+    text = [[A future of the call of that name, in another thread; of `get` where a URL is given, of
+`request` where a table is.]],
     example = [[
 local f = http.submit("http://localhost:8000/lock.html", {timeout = 10})
 print(f:result().status)   --> 200]],
@@ -631,6 +639,7 @@ print(http.get("http://localhost:8000/none.html"):status_line())   --> 404 Not F
 
 local session_section = {
   title = "HTTP sessions", class = "session", module = "http", prelude = http_section.prelude,
+  calls = http_section,
   text = [[All calls of `conc.http` but `session` as methods: `s:get(url, options)` and so on.]],
   {
     name = "session:cookies", params = "", returns = "table[]",
@@ -641,7 +650,7 @@ local s <close> = http.session()
 print(#s:cookies())   --> 0]],
   },
   {
-    name = "session:submit", params = "name_or_url: string, ...: any", returns = "conc.future",
+    name = "session:submit", params = "call: string|table, ...: any", returns = "conc.future",
     text = [[A future of one of its calls, made in another thread by a session like this one, with
 a copy of its cookies.]],
     example = [[
@@ -1469,9 +1478,9 @@ print(v.value)   --> 2]],
 `a[i] = x` (from 1, range-checked), `#a`. Types: `i8 u8 i16 u16 i32 u32 i64 u64 f32 f64`; a u64 is
 the bit pattern of a Lua integer.]],
     {
-      name = "conc.array", params = "type: string, n_or_list: integer|number[]", returns =
-"conc.array",
-text = "A new array of n zeros, or of the numbers of a list.",
+      name = "conc.array", params = "type: string, n_or_list: integer|number[]",
+      returns = "conc.array",
+      text = "A new array of n zeros, or of the numbers of a list.",
       raises = "for a number that the type cannot hold.",
       example = [[
 local a = conc.array("u8", {1, 2, 255})

@@ -112,8 +112,13 @@ local function check(path)
   if not floor then
     return problem(path, 1, ("no floor in the map of %s"):format(map_file))
   end
+  local text = read(path)
+  local said = text:match("^/%*\n%*%* [%w_.]+ %- floor (%d)")
+  if said and tonumber(said) ~= floor then
+    problem(path, 2, ("says floor %s, and the map of %s floor %d"):format(said, map_file, floor))
+  end
   local number = 0
-  for line in (code_of(read(path)) .. "\n"):gmatch("(.-)\n") do
+  for line in (code_of(text) .. "\n"):gmatch("(.-)\n") do
     number = number + 1
     check_line(path, name, floor, number, line)
   end

@@ -9,9 +9,9 @@
 **   2 waiting     gate, trace
 **   3 primitives  message, bundle, lock, rwlock, semaphore, condition, event,
 **                 barrier, queue, pipe, select, watch, value, array, monitor,
-**                 cell, list, dict, task, roster
-**   4 carriers    codec, state, call, poke, thread, timer, process, keeper, end,
-**                 sight
+**                 cell, list, dict, task
+**   4 carriers    codec, state, call, poke, thread, timer, process, keeper, roster,
+**                 end, sight
 **   5 running     worker, pool
 **   6 network     http (a shared object of its own)
 **   7 Lua         bind, bind_<noun>, carrier, embed, conc.h, open

@@ -2,6 +2,8 @@
 #
 #   make            build/conc/core.so, build/conc/http_core.so, build/libconc.a
 #   make demo       install what is missing, build, run the tour of the examples
+#   make repl       build, and Lua's prompt with conc of this tree, nothing installed
+#                   (RUN=examples/errors.lua a program in its place)
 #   make test       install what is missing, build, run the tests
 #                   (SPEC="spec/lock_spec.lua ..." some; ONLY=c the C tests;
 #                   ONLY=lua the spec files; FILTER=pattern of names)
@@ -108,7 +110,7 @@ say = $(if $(V),,@echo '  $(1)  $@';)
 
 # ---- build ------------------------------------------------------------------
 
-.PHONY: all clean install uninstall demo demo-run test test-run asan tsan valgrind \
+.PHONY: all clean install uninstall demo demo-run repl test test-run asan tsan valgrind \
         lint layers port coverage bench fuzz model docs FORCE
 FORCE:
 
@@ -190,6 +192,9 @@ demo:
 
 demo-run: all $(HOST)
 	@$(TREE) $(LUA) examples/demo.lua $(HOST)
+
+repl: all
+	@$(TREE) $(LUA) $(or $(RUN),-i -e 'conc = require "conc"')
 
 test:
 	@.ci/need test

@@ -302,7 +302,7 @@ local function compare_cells(question, told)
     local values = told[label][key]
     local ratio = values and ratios(values, mine)
     cells[#cells + 1] = label == "conc" and "conc\t" .. span(median(mine), key) or
-      ratio and ("%s\t%.3f"):format(label, ratio)
+      ratio and ("%s\t%.17g"):format(label, ratio)
   end
   return cells
 end

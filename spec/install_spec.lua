@@ -1,4 +1,4 @@
--- The module as users get it: make install, make uninstall, LuaRocks.
+-- The module as users get it: make install, make uninstall, make repl, LuaRocks.
 -- timeout: 400
 local helper = require "spec.helper"
 
@@ -72,6 +72,22 @@ int main (void) {
     make("uninstall")
     assert.are.equal("", sh("cd '%s' && find opt -type f -o -name conc", folder))
     make("install")
+  end)
+end)
+
+describe("make repl", function ()
+  if sanitized then pending("the module in the tree is no different under a sanitizer") return end
+
+  it("has the module of the tree, nothing installed", function ()
+    local file = os.tmpname()
+    helper.write_file(file, program)
+    local command = "env -u MAKEFLAGS -u MFLAGS -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
+      .. "make -s repl BUILD='%s' "
+    local out = sh(command .. "RUN='%s'", helper.build, file)
+    os.remove(file)
+    assert.are.equal("works\n", out)
+    out = sh("echo 'print(conc.type(conc.lock()))' | " .. command, helper.build)
+    assert.is_truthy(out:find("%f[%w]lock\n"), out)
   end)
 end)
 

@@ -73,8 +73,11 @@ local function certificates(dir)
     echo 'subjectAltName=IP:127.0.0.1,DNS:localhost' > ext &&
     openssl x509 -req -in req.pem -CA ca.pem -CAkey key.pem -CAcreateserial -days 2 \
       -extfile ext -out good.pem &&
-    openssl x509 -req -in req.pem -CA ca.pem -CAkey key.pem -days -1 \
-      -extfile ext -out expired.pem &&
+    { openssl x509 -req -in req.pem -CA ca.pem -CAkey key.pem -days -1 \
+        -extfile ext -out expired.pem ||   # OpenSSL 3.4 and later want dates
+      openssl x509 -req -in req.pem -CA ca.pem -CAkey key.pem \
+        -not_before 20240101000000Z -not_after 20240102000000Z \
+        -extfile ext -out expired.pem; } &&
     openssl req -x509 -key key.pem -subj '/CN=127.0.0.1' -days 2 \
       -addext subjectAltName=IP:127.0.0.1 -out selfsigned.pem &&
     mkdir authorities && cp ca.pem authorities && openssl rehash authorities &&

@@ -11,6 +11,39 @@ function kit.n(usual) return math.tointeger(tonumber(os.getenv("N"))) or usual e
 
 function kit.report(seconds, n) print(("ns %.3f"):format(seconds / n * 1e9)) end
 
+-- Reports what one of n calls of f takes, f(0) before them apart.
+function kit.calls(n, f)
+  f(0)
+  local began = kit.now()
+  for i = 1, n do f(i) end
+  kit.report(kit.now() - began, n)
+end
+
+-- Reports what it takes to put the item and to take it out again, once of n times.
+function kit.put_and_get(queue, item, n)
+  queue:put(item)
+  queue:get()
+  local began = kit.now()
+  for _ = 1, n do
+    queue:put(item)
+    queue:get()
+  end
+  kit.report(kit.now() - began, n)
+end
+
+-- Two workers, already started, hand numbers from 'tasks' on to 'results': reports what one of
+-- n takes. 'put' and 'get' name the methods, of queues of whichever library.
+function kit.hand(n, tasks, put, results, get)
+  kit.sleep(0.05)
+  local sum, began = 0, kit.now()
+  for i = 1, n do tasks[put](tasks, i) end
+  for _ = 1, n do sum = sum + results[get](results) end
+  kit.report(kit.now() - began, n)
+  assert(sum == n * (n + 1) // 2)
+  tasks[put](tasks, "stop")
+  tasks[put](tasks, "stop")
+end
+
 -- payload(kind) -> function(i) giving the i-th message of that kind. Within 128 calls
 -- in a row no table is given twice: in one batch it would be sent once.
 function kit.payload(kind)

@@ -48,7 +48,7 @@ function measure.start()
 end
 
 function measure.hand()
-  local n, tasks, results, sum = kit.n(100000), conc.queue(), conc.queue(), 0
+  local tasks, results = conc.queue(), conc.queue()
   local function worker()
     while true do
       local x = tasks:get()
@@ -58,14 +58,7 @@ function measure.hand()
   end
   local start = conc[arg[1]]
   local a, b = start(worker), start(worker)
-  conc.sleep(0.05)
-  local began = kit.now()
-  for i = 1, n do tasks:put(i) end
-  for _ = 1, n do sum = sum + results:get() end
-  kit.report(kit.now() - began, n)
-  assert(sum == n * (n + 1) // 2)
-  tasks:put("stop")
-  tasks:put("stop")
+  kit.hand(kit.n(100000), tasks, "put", results, "get")
   a:join()
   b:join()
 end

@@ -7,16 +7,8 @@ local kit = require "kit"
 local kind, what = arg[1], arg[2]
 
 local function self()
-  local q, n = conc.queue(), kit.n(300000)
   local item = what == "int" and 1 or function (x) return x + 1 end
-  q:put(item)
-  q:get()
-  local began = kit.now()
-  for _ = 1, n do
-    q:put(item)
-    q:get()
-  end
-  kit.report(kit.now() - began, n)
+  kit.put_and_get(conc.queue(), item, kit.n(300000))
 end
 
 local function produce(q, go, n, batch)

@@ -44,9 +44,6 @@ if kind == "idle" then
 else
   local n = kit.n(50000)
   local other, ask = (by == "pipe" and by_pipe or by_queue)(conc[kind], n + 1)
-  ask(0)
-  local began = kit.now()
-  for i = 1, n do ask(i) end
-  kit.report(kit.now() - began, n)
+  kit.calls(n, ask)
   other:join()
 end

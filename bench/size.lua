@@ -10,14 +10,9 @@ local what, count = arg[1], math.tointeger(tonumber(arg[2]))
 local measure = {}
 
 function measure.queued()
-  local q, turns = conc.queue(), kit.n(100000)
+  local q = conc.queue()
   for i = 1, count do q:put(i) end
-  local began = kit.now()
-  for i = 1, turns do
-    q:put(i)
-    q:get()
-  end
-  kit.report(kit.now() - began, turns)
+  kit.put_and_get(q, 1, kit.n(100000))
 end
 
 function measure.threads()

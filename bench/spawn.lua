@@ -3,10 +3,7 @@
 local conc = require "conc"
 local kit = require "kit"
 
-local start, n = conc[arg[1]], kit.n(1000)
+local start = conc[arg[1]]
 local function empty() end
 
-start(empty):join()
-local began = kit.now()
-for _ = 1, n do start(empty):join() end
-kit.report(kit.now() - began, n)
+kit.calls(kit.n(1000), function () start(empty):join() end)

@@ -242,21 +242,7 @@ describe("conc.barrier", function ()
         if not b:wait() then b:reset() end
       end
     end
-    local list = {}
-    for i = 1, 4 do list[i] = conc.process(work) end
-    for _ = 1, 30 do
-      local i = math.random(4)
-      conc.sleep(math.random() * 0.005)
-      list[i]:kill()
-      local before = rounds:get()
-      assert.is_truthy(helper.eventually(function () return rounds:get() > before end))
-      assert.is_true(list[i]:join(helper.soon))
-      list[i] = conc.process(work)
-    end
-    for i = 1, 4 do
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-    end
+    helper.kill_at_random({ work, work, work, work }, rounds)
     b:reset()
     assert.are.equal(0, b:waiting())
     local t <close> = conc.thread(function () return b:wait() end)

@@ -281,21 +281,7 @@ describe("conc.condition", function ()
         c:wait(0.005)
       end
     end
-    local list = {}
-    for i = 1, 3 do list[i] = conc.process(work) end
-    for _ = 1, 30 do
-      local i = math.random(3)
-      conc.sleep(math.random() * 0.005)
-      list[i]:kill()
-      local before = n:get()
-      assert.is_truthy(helper.eventually(function () return n:get() > before end))
-      assert.is_true(list[i]:join(helper.soon))
-      list[i] = conc.process(work)
-    end
-    for i = 1, 3 do
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-    end
+    helper.kill_at_random({ work, work, work }, n)
     assert.is_true(c:acquire(helper.soon))
     assert.are.same({ nil, "timeout" }, { c:wait(0.01) })
     c:release()

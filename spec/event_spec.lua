@@ -114,22 +114,7 @@ describe("conc.event", function ()
         seen:add(1)
       end
     end
-    local work = { blink, blink, watch, watch }
-    local list = {}
-    for i = 1, 4 do list[i] = conc.process(work[i]) end
-    for _ = 1, 30 do
-      local i = math.random(4)
-      conc.sleep(math.random() * 0.004)
-      list[i]:kill()
-      local before = seen:get()
-      assert.is_truthy(helper.eventually(function () return seen:get() > before end))
-      assert.is_true(list[i]:join(helper.soon))
-      list[i] = conc.process(work[i])
-    end
-    for i = 1, 4 do
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-    end
+    helper.kill_at_random({ blink, blink, watch, watch }, seen)
     e:set()
     assert.is_true(e:wait(helper.soon))
   end)

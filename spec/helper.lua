@@ -71,6 +71,61 @@ function helper.eventually(predicate, timeout)
   until conc.now() > limit
 end
 
+-- ---- who uses one thing together ----------------------------------------------
+
+-- Processes, one for each function of the list 'work', of which one at a time is killed at a
+-- random moment and replaced. Those that live go on: 'turns', a shared value, grows after each
+-- death. nudge(), where it is given, is called until it does.
+function helper.kill_at_random(work, turns, nudge)
+  local list = {}
+  local function end_of(p)
+    assert.is_true(p:join(helper.soon))
+    assert.are.equal(-9, p:exitcode())
+  end
+  for i, f in ipairs(work) do list[i] = conc.process(f) end
+  for _ = 1, 30 do
+    local i = math.random(#list)
+    conc.sleep(math.random() * 0.005)
+    list[i]:kill()
+    local before = turns:get()
+    assert.is_truthy(helper.eventually(function ()
+      if nudge then nudge() end
+      return turns:get() > before
+    end), "those that live go on")
+    end_of(list[i])
+    list[i] = conc.process(work[i])
+  end
+  for _, p in ipairs(list) do
+    p:kill()
+    end_of(p)
+  end
+end
+
+-- The longest wait, in seconds, of one who acquires 'lock' now and then beside one, made with
+-- 'start', who never pauses.
+function helper.longest_wait(start, lock)
+  local stop, worst = conc.event(), 0
+  local t <close> = start(function ()
+    local n = 0
+    repeat
+      lock:acquire()
+      n = n + 1
+      lock:release()
+    until n % 100 == 0 and stop:is_set()
+    return n
+  end)
+  for _ = 1, 50 do
+    local began = conc.now()
+    lock:acquire()
+    worst = math.max(worst, conc.now() - began)
+    lock:release()
+    conc.sleep(0.001)
+  end
+  stop:set()
+  assert.is_true(t:result(helper.soon) > 0)
+  return worst
+end
+
 -- ---- leaks -------------------------------------------------------------------
 
 -- The children of this process, as a set; only those of the thread that asks

@@ -187,26 +187,7 @@ for _, kind in ipairs { "lock", "rlock" } do
       end)
 
       it("does not starve one who waits beside one who never pauses", function ()
-        local lock, stop = conc[kind](), conc.event()
-        local t <close> = start(function ()
-          local n = 0
-          repeat
-            lock:acquire()
-            n = n + 1
-            lock:release()
-          until n % 100 == 0 and stop:is_set()
-          return n
-        end)
-        local worst = 0
-        for _ = 1, 50 do
-          local began = conc.now()
-          lock:acquire()
-          worst = math.max(worst, conc.now() - began)
-          lock:release()
-          conc.sleep(0.001)
-        end
-        stop:set()
-        assert.is_true(t:result(helper.soon) > 0)
+        local worst = helper.longest_wait(start, conc[kind]())
         assert.is_true(worst < helper.pace(2), ("waited %.3f s"):format(worst))
       end)
 
@@ -298,24 +279,7 @@ for _, kind in ipairs { "lock", "rlock" } do
           lock:release()
         end
       end
-      local list = {}
-      for i = 1, 3 do list[i] = conc.process(work) end
-      for _ = 1, 30 do
-        local i = math.random(3)
-        conc.sleep(math.random() * 0.005)
-        list[i]:kill()
-        local before = a:get()
-        assert.is_truthy(helper.eventually(function () return a:get() > before end),
-          "those that live go on")
-        assert.is_true(list[i]:join(helper.soon))
-        assert.are.equal(-9, list[i]:exitcode())
-        list[i] = conc.process(work)
-      end
-      for i = 1, 3 do
-        list[i]:kill()
-        assert.is_true(list[i]:join(helper.soon))
-        assert.are.equal(-9, list[i]:exitcode())
-      end
+      helper.kill_at_random({ work, work, work }, a)
       assert.is_true(lock:acquire(helper.soon))
       lock:release()
     end)

@@ -16,7 +16,9 @@ local troubles = {
   crash = { does = function () os.execute("kill -ILL $PPID") end, told = "killed by signal 4" },
 }
 
--- A userdata that runs 'encode' where it is sent, and 'decode' where it arrives.
+-- A userdata that runs 'encode' where it is sent, and 'decode' where it arrives; here
+-- and in programs of their own.
+local rigged_code = [[
 function rigged(encode, decode)
   local file = io.tmpfile()
   file:close()
@@ -28,6 +30,8 @@ function rigged(encode, decode)
     end
   end })
 end
+]]
+assert(load(rigged_code))()
 
 -- {=== in a worker process ===}
 
@@ -184,19 +188,8 @@ helper.each_pool(function (open, kind)
   for _, name in ipairs { "exit", "crash" } do
     for stage, call in pairs(own) do
       it(("an %s while %s is the program's own"):format(name, stage), function ()
-        local run_ = helper.run_script(([[
+        local run_ = helper.run_script(rigged_code .. ([[
           local conc = require "conc"
-          function rigged(encode, decode)
-            local file = io.tmpfile()
-            file:close()
-            return debug.setmetatable(file, { __conc = function ()
-              if encode then encode() end
-              return function ()
-                if decode then decode() end
-                return "arrived"
-              end
-            end })
-          end
           local function echo(x) return x end
           local function does() %s end
           local function rigged_result() return rigged(nil, does) end

@@ -264,23 +264,7 @@ describe("conc.rwlock", function ()
         rounds:add(1)
       end
     end
-    local list = {}
-    for i = 1, 4 do list[i] = conc.process(work) end
-    for _ = 1, 30 do
-      local i = math.random(4)
-      conc.sleep(math.random() * 0.005)
-      list[i]:kill()
-      local before = rounds:get()
-      assert.is_truthy(helper.eventually(function () return rounds:get() > before end))
-      assert.is_true(list[i]:join(helper.soon))
-      assert.are.equal(-9, list[i]:exitcode())
-      list[i] = conc.process(work)
-    end
-    for i = 1, 4 do
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-      assert.are.equal(-9, list[i]:exitcode())
-    end
+    helper.kill_at_random({ work, work, work, work }, rounds)
     assert.is_true(rw:acquire_write(helper.soon))
     rw:release()
   end)

@@ -136,26 +136,7 @@ describe("conc.semaphore", function ()
     end)
 
     it("starves none of those that wait", function ()
-      local s, stop = conc.semaphore(1), conc.event()
-      local t <close> = start(function ()
-        local n = 0
-        repeat
-          s:acquire()
-          n = n + 1
-          s:release()
-        until n % 100 == 0 and stop:is_set()
-        return n
-      end)
-      local worst = 0
-      for _ = 1, 30 do
-        local began = conc.now()
-        s:acquire()
-        worst = math.max(worst, conc.now() - began)
-        s:release()
-        conc.sleep(0.001)
-      end
-      stop:set()
-      assert.is_true(t:result(helper.soon) > 0)
+      local worst = helper.longest_wait(start, conc.semaphore(1))
       assert.is_true(worst < helper.pace(2), ("waited %.3f s"):format(worst))
     end)
 
@@ -181,28 +162,13 @@ describe("conc.semaphore", function ()
         s:release()
       end
     end
-    local list = {}
-    for i = 1, 3 do list[i] = conc.process(work) end
-    for _ = 1, 30 do
-      local i = math.random(3)
-      conc.sleep(math.random() * 0.005)
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-      local before = rounds:get()
+    helper.kill_at_random({ work, work, work }, rounds, function ()
       -- a permit may have died with its holder: it is not given back
-      assert.is_truthy(helper.eventually(function ()
-        if rounds:get() > before then return true end
-        if s:value() == 0 and rounds:get() == before then
-          conc.sleep(0.2)
-          if rounds:get() == before then s:release() end
-        end
-      end))
-      list[i] = conc.process(work)
-    end
-    for i = 1, 3 do
-      list[i]:kill()
-      assert.is_true(list[i]:join(helper.soon))
-    end
+      local before = rounds:get()
+      if s:value() > 0 then return end
+      conc.sleep(0.2)
+      if rounds:get() == before then s:release() end
+    end)
     assert.is_true(s:value() <= 2)
     s:release()
     assert.is_true(s:acquire(helper.soon))

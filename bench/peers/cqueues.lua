@@ -6,16 +6,11 @@ local thread = require "cqueues.thread"
 local question, ask = arg[1], {}
 
 function ask.spawn()
-  local n = kit.n(300)
-  local function one()
+  kit.calls(kit.n(300), function ()
     local other, socket = thread.start(function () end)
     other:join()
     socket:close()
-  end
-  one()
-  local began = kit.now()
-  for _ = 1, n do one() end
-  kit.report(kit.now() - began, n)
+  end)
 end
 
 function ask.queue()
@@ -46,14 +41,12 @@ function ask.roundtrip()
   local one, socket = thread.start(function (far, count)
     far:setmode("tl", "tl")
     for _ = 1, tonumber(count) do far:write(far:read("*l"), "\n") end
-  end, tostring(n))
+  end, tostring(n + 1))
   socket:setmode("tl", "tl")
-  local began = kit.now()
-  for _ = 1, n do
+  kit.calls(n, function ()
     socket:write("1\n")
     socket:read("*l")
-  end
-  kit.report(kit.now() - began, n)
+  end)
   one:join()
 end
 

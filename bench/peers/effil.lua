@@ -24,11 +24,8 @@ local function measure(n, all)
 end
 
 function ask.spawn()
-  local n, start = kit.n(300), effil.thread(function () end)
-  start():wait()
-  local began = kit.now()
-  for _ = 1, n do start():wait() end
-  kit.report(kit.now() - began, n)
+  local start = effil.thread(function () end)
+  kit.calls(kit.n(300), function () start():wait() end)
 end
 
 function ask.lock()
@@ -100,20 +97,16 @@ function ask.roundtrip()
   local other = effil.thread(function (from, to, count)
     for _ = 1, count do to:push(from:pop()) end
   end)(there, back, n + 1)
-  local function trip(i)
+  kit.calls(n, function (i)
     there:push(i)
     back:pop()
-  end
-  trip(0)
-  local began = kit.now()
-  for i = 1, n do trip(i) end
-  kit.report(kit.now() - began, n)
+  end)
   other:wait()
 end
 
 -- Two threads that take tasks from a channel.
 function ask.pool()
-  local n, tasks, results, sum = kit.n(100000), effil.channel(), effil.channel(), 0
+  local tasks, results = effil.channel(), effil.channel()
   local worker = effil.thread(function (from, to)
     while true do
       local x = from:pop()
@@ -122,14 +115,7 @@ function ask.pool()
     end
   end)
   local a, b = worker(tasks, results), worker(tasks, results)
-  kit.sleep(0.05)
-  local began = kit.now()
-  for i = 1, n do tasks:push(i) end
-  for _ = 1, n do sum = sum + results:pop() end
-  kit.report(kit.now() - began, n)
-  assert(sum == n * (n + 1) // 2)
-  tasks:push("stop")
-  tasks:push("stop")
+  kit.hand(kit.n(100000), tasks, "push", results, "pop")
   a:wait()
   b:wait()
 end

@@ -20,11 +20,7 @@ end
 function ask.spawn()
   local function empty() end
   local start = arg[2] == "bare" and lanes.gen(empty) or lanes.gen("*", empty)
-  local n = kit.n(500)
-  start():join()
-  local began = kit.now()
-  for _ = 1, n do start():join() end
-  kit.report(kit.now() - began, n)
+  kit.calls(kit.n(500), function () start():join() end)
 end
 
 function ask.lock()
@@ -92,14 +88,10 @@ function ask.roundtrip()
   local other = lanes.gen("*", function ()
     for _ = 1, n + 1 do back:send("x", (select(2, there:receive("x")))) end
   end)()
-  local function trip(i)
+  kit.calls(n, function (i)
     there:send("x", i)
     back:receive("x")
-  end
-  trip(0)
-  local began = kit.now()
-  for i = 1, n do trip(i) end
-  kit.report(kit.now() - began, n)
+  end)
   other:join()
 end
 

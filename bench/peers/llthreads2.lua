@@ -12,11 +12,7 @@ local function start(code)
 end
 
 function ask.spawn()
-  local n = kit.n(500)
-  start("return"):join()
-  local began = kit.now()
-  for _ = 1, n do start("return"):join() end
-  kit.report(kit.now() - began, n)
+  kit.calls(kit.n(500), function () start("return"):join() end)
 end
 
 function ask.memory()

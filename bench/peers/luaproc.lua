@@ -26,16 +26,11 @@ end
 
 -- States are used again, and have the base library alone.
 function ask.spawn()
-  local n = kit.n(1000)
   luaproc.recycle(1)
-  luaproc.newproc("return")
-  luaproc.wait()
-  local began = kit.now()
-  for _ = 1, n do
+  kit.calls(kit.n(1000), function ()
     luaproc.newproc("return")
     luaproc.wait()
-  end
-  kit.report(kit.now() - began, n)
+  end)
 end
 
 local produce = [[

@@ -5,11 +5,8 @@ local uv = require "luv"
 local question, ask = arg[1], {}
 
 function ask.spawn()
-  local n, empty = kit.n(500), function () end
-  uv.new_thread(empty):join()
-  local began = kit.now()
-  for _ = 1, n do uv.new_thread(empty):join() end
-  kit.report(kit.now() - began, n)
+  local function empty() end
+  kit.calls(kit.n(500), function () uv.new_thread(empty):join() end)
 end
 
 -- Two event loops, one byte to and fro over a socket pair.

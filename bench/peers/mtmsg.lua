@@ -127,20 +127,15 @@ function ask.roundtrip()
     local there, back, n = ...
     there, back = mtmsg.buffer(there), mtmsg.buffer(back)
     for _ = 1, n do back:addmsg(there:nextmsg()) end]], there:id(), back:id(), n + 1)
-  local function trip(i)
+  kit.calls(n, function (i)
     there:addmsg(i)
     back:nextmsg()
-  end
-  trip(0)
-  local began = kit.now()
-  for i = 1, n do trip(i) end
-  kit.report(kit.now() - began, n)
+  end)
   other:join()
 end
 
 -- Two threads that take tasks from a buffer.
 function ask.pool()
-  local n, sum = kit.n(100000), 0
   local tasks, results = mtmsg.newbuffer(1 << 20), mtmsg.newbuffer(1 << 20)
   local code = [[
     local tasks, results = ...
@@ -151,14 +146,7 @@ function ask.pool()
       results:addmsg(x)
     end]]
   local a, b = start(code, tasks:id(), results:id()), start(code, tasks:id(), results:id())
-  kit.sleep(0.05)
-  local began = kit.now()
-  for i = 1, n do tasks:addmsg(i) end
-  for _ = 1, n do sum = sum + results:nextmsg() end
-  kit.report(kit.now() - began, n)
-  assert(sum == n * (n + 1) // 2)
-  tasks:addmsg("stop")
-  tasks:addmsg("stop")
+  kit.hand(kit.n(100000), tasks, "addmsg", results, "nextmsg")
   a:join()
   b:join()
 end

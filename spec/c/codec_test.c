@@ -73,25 +73,24 @@ static bool has_setting (void) {
 }
 
 static void test_setting (void) {
-  ok(!has_setting(), "a fresh state has no settings to send");
-  push("a, b = {}, string.upper codec = 1");
-  ok(!has_setting() && !has_setting(), "nor one with globals of its own");
-  push("package.path = package.path .. ';/x/?.lua'");
-  ok(has_setting(), "one with another package.path has");
-  push("package.path = package.path:gsub(';/x/%?%.lua$', '')");
-  ok(!has_setting(), "until it is as it was");
-  push("string.trim = function () end");
-  ok(has_setting(), "one with more in 'string' has");
-  push("string.trim = nil");
-  ok(!has_setting(), "until that is gone");
-  push("package.preload.x = print");
-  ok(has_setting(), "one with something in package.preload has");
-  push("package.preload.x = nil");
-  ok(!has_setting() && !has_setting(), "until that is gone");
-  push("string.upper, b = string.lower, string.upper");
-  ok(has_setting(), "one with another function in its place has");
-  push("string.upper = b");
-  ok(!has_setting(), "until that is back");
+  static const struct { const char *code, *told; bool has; } steps[] = {
+    { "", "a fresh state has no settings to send", false },
+    { "a, b = {}, string.upper codec = 1", "nor one with globals of its own", false },
+    { "package.path = package.path .. ';/x/?.lua'", "one with another package.path has", true },
+    { "package.path = package.path:gsub(';/x/%?%.lua$', '')", "until it is as it was", false },
+    { "string.trim = function () end", "one with more in 'string' has", true },
+    { "string.trim = nil", "until that is gone", false },
+    { "package.preload.x = print", "one with something in package.preload has", true },
+    { "package.preload.x = nil", "until that is gone", false },
+    { "string.upper, b = string.lower, string.upper",
+      "one with another function in its place has", true },
+    { "string.upper = b", "until that is back", false },
+  };
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    push(steps[i].code);
+    bool first = has_setting();
+    ok(first == steps[i].has && has_setting() == first, steps[i].told);
+  }
   lua_settop(L, 0);
 }
 

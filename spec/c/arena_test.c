@@ -2,51 +2,21 @@
 ** arena_test.c - floors 0 to 2 without Lua: blocks, counts, gates, and what a
 ** SIGKILL at a random instant leaves behind
 */
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "arena.h"
-#include "gate.h"
-#include "sys.h"
-
-static int number, failed;
-
-static void ok (bool good, const char *name) {
-  printf("%sok %d - %s\n", good ? "" : "not ", ++number, name);
-  if (!good) failed = 1;
-}
-
-static size_t live (void) {
-  struct arena_stats s;
-  arena_stats(&s);
-  return s.live;
-}
-
-static uint64_t seed;
-static uint32_t random32 (void) {
-  seed ^= seed << 13; seed ^= seed >> 7; seed ^= seed << 17;
-  return (uint32_t)(seed >> 16);
-}
+#include "kit.h"
 
 static size_t some_size (void) {
-  uint32_t r = random32() % 100;
-  return r < 70 ? 32 + random32() % 500 : r < 95 ? 32 + random32() % 20000
-                : 32 + random32() % 3000000;
+  uint32_t r = chance(100);
+  return r < 70 ? 32 + chance(500) : r < 95 ? 32 + chance(20000)
+                : 32 + chance(3000000);
 }
 
 static void test_blocks (void) {
   enum { N = 400 };
   struct block *b[N] = { NULL };
-  size_t size[N], before = live();
+  size_t size[N], before = kit_live();
   bool whole = true;
   for (int round = 0; round < 20000; round++) {
-    int i = (int)(random32() % N);
+    int i = (int)chance(N);
     if (b[i] == NULL) {
       size[i] = some_size();
       b[i] = arena_alloc(size[i]);
@@ -66,7 +36,7 @@ static void test_blocks (void) {
   ok(whole, "blocks do not overlap");
   for (int i = 0; i < N; i++)
     if (b[i] != NULL) { arena_hold(b[i]); arena_free(b[i]); }
-  ok(live() == before, "all of them came back");
+  ok(kit_live() == before, "all of them came back");
 }
 
 /* {=== kills ===} */
@@ -82,11 +52,11 @@ static struct shared {
 static void churn (void) {
   struct block *mine[8] = { NULL };
   for (;;) {
-    int i = (int)(random32() % 8);
+    int i = (int)chance(8);
     if (mine[i] == NULL) {
       mine[i] = arena_alloc(some_size() / 4 + 32);
-      if (mine[i] != NULL && random32() % 2) {  /* counted, in a place */
-        int p = (int)(random32() % 64);
+      if (mine[i] != NULL && chance(2)) {  /* counted, in a place */
+        int p = (int)chance(64);
         guard_lock(&shared->guard);
         if (load_relaxed(&shared->place[p]) == NULL) {
           block_ref(&shared->place[p], mine[i]);
@@ -100,8 +70,8 @@ static void churn (void) {
       arena_free(mine[i]);
       mine[i] = NULL;
     }
-    if (random32() % 8 == 0) {
-      int p = (int)(random32() % 64);
+    if (chance(8) == 0) {
+      int p = (int)chance(64);
       guard_lock(&shared->guard);
       block_unref(&shared->place[p]);
       guard_unlock(&shared->guard);
@@ -116,17 +86,12 @@ static pid_t spawn (void (*f) (void)) {
   if (pid == 0) {
     if (!sys_die_with_parent(parent)) _exit(1);
     process_born_child(p);
-    seed ^= (uint64_t)getpid() * 0x9E3779B97F4A7C15u;
+    kit_seed ^= (uint64_t)getpid() * 0x9E3779B97F4A7C15u;
     f();
     _exit(0);
   }
   process_born_parent(p, pid);
   return pid;
-}
-
-static void nap_us (long us) {
-  struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
-  nanosleep(&ts, NULL);
 }
 
 static void kill_one (pid_t pid) {
@@ -136,13 +101,13 @@ static void kill_one (pid_t pid) {
 
 static void test_kills (void) {
   enum { CHILDREN = 3, KILLS = 300 };
-  size_t before = live();
+  size_t before = kit_live();
   pid_t child[CHILDREN];
   for (int i = 0; i < CHILDREN; i++)
     child[i] = spawn(churn);
   for (int k = 0; k < KILLS; k++) {
-    int i = (int)(random32() % CHILDREN);
-    nap_us((long)(random32() % 3000));
+    int i = (int)chance(CHILDREN);
+    pause_us((long)chance(3000));
     kill_one(child[i]);
     process_look_around();
     child[i] = spawn(churn);
@@ -153,9 +118,9 @@ static void test_kills (void) {
   for (int p = 0; p < 64; p++)
     block_unref(&shared->place[p]);
   ok(load_relaxed(&shared->rounds) > 1000, "the victims were at work");
-  ok(live() == before, "300 kills while allocating and counting leave nothing");
-  if (live() != before)
-    printf("# %zu blocks before, %zu after\n", before, live());
+  ok(kit_live() == before, "300 kills while allocating and counting leave nothing");
+  if (kit_live() != before)
+    printf("# %zu blocks before, %zu after\n", before, kit_live());
 }
 
 /* A baton goes round by the gate; its holders die. */
@@ -186,7 +151,7 @@ static void give (int n) {
 static bool drained (double seconds) {
   deadline until = sys_deadline(seconds);
   while (load_relaxed(&shared->turn) > 0 && sys_now() < until)
-    nap_us(1000);
+    pause_us(1000);
   return load_relaxed(&shared->turn) == 0;
 }
 
@@ -198,9 +163,9 @@ static void test_gate_kills (void) {
   for (int i = 0; i < CHILDREN; i++)
     child[i] = spawn(waiter);
   for (int k = 0; k < KILLS && good; k++) {
-    int i = (int)(random32() % CHILDREN);
-    give(1 + (int)(random32() % 3));
-    nap_us((long)(random32() % 500));
+    int i = (int)chance(CHILDREN);
+    give(1 + (int)chance(3));
+    pause_us((long)chance(500));
     kill_one(child[i]);
     process_look_around();
     child[i] = spawn(waiter);
@@ -239,11 +204,7 @@ static void test_sleep (void) {
 }
 
 int main (void) {
-  const char *given = getenv("CONC_SEED");
-  seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)sys_now() | 1;
-  printf("# seed %llu\n", (unsigned long long)seed);
-  if (arena_open() != CONC_OK) { ok(false, "arena opens"); return 1; }
-  gate_open();
+  kit_open();
   guard_on_death(KIND_RAW, repair_gate);
   struct block *b = arena_alloc(sizeof *shared);
   shared = (struct shared *)(void *)b;
@@ -254,6 +215,5 @@ int main (void) {
   test_sleep();
   test_kills();
   test_gate_kills();
-  printf("1..%d\n", number);
-  return failed;
+  return kit_close();
 }

@@ -224,24 +224,9 @@ static void churn (int i) {
 }
 
 static void test_kills (bool action) {
-  enum { CHILDREN = 5, KILLS = 150 };
-  pid_t child[CHILDREN];
-  bool moves = true;
   size_t before = kit_live();
   stage(barrier_new(3, action ? some_action() : NULL));
-  for (int i = 0; i < CHILDREN; i++) child[i] = start_child(churn, i);
-  for (int k = 0; k < KILLS && moves; k++) {
-    int i = (int)chance(CHILDREN);
-    pause_us((long)chance(1500));
-    kill_child(child[i]);
-    uint64_t then = load_relaxed(&scene->rounds);
-    moves = eventually(load_relaxed(&scene->rounds) > then);
-    reap_child(child[i]);
-    child[i] = start_child(churn, i);
-  }
-  ok(moves, "150 kills: those that live go on each time");
-  for (int i = 0; i < CHILDREN; i++) kill_child(child[i]);
-  for (int i = 0; i < CHILDREN; i++) reap_child(child[i]);
+  ok(kill_at_random(churn, 5, 150, &scene->rounds), "150 kills: those that live go on each time");
   barrier_reset(barrier());
   ok(gate_empty(&barrier()->line) && barrier_waiting(barrier()) == 0, "and nobody is in line");
   unstage();

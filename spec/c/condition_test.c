@@ -235,24 +235,10 @@ static void churn (int i) {
 }
 
 static void test_kills (void) {
-  enum { CHILDREN = 4, KILLS = 200 };
-  pid_t child[CHILDREN];
-  bool moves = true;
   size_t before = kit_live();
   stage(condition_new(NULL, "here:8"));
-  for (int i = 0; i < CHILDREN; i++) child[i] = start_child(churn, i);
-  for (int k = 0; k < KILLS && moves; k++) {
-    int i = (int)chance(CHILDREN);
-    pause_us((long)chance(1500));
-    kill_child(child[i]);
-    uint64_t taken = load_relaxed(&scene->b);
-    moves = eventually(load_relaxed(&scene->b) > taken);
-    reap_child(child[i]);
-    child[i] = start_child(churn, i);
-  }
-  ok(moves, "200 kills of those that notify and wait: the others go on");
-  for (int i = 0; i < CHILDREN; i++) kill_child(child[i]);
-  for (int i = 0; i < CHILDREN; i++) reap_child(child[i]);
+  ok(kill_at_random(churn, 4, 200, &scene->b),
+     "200 kills of those that notify and wait: the others go on");
   ok(load_relaxed(&scene->b) <= load_relaxed(&scene->a), "nothing was taken that was not made");
   ok(got(lock_acquire(lock(), DEADLINE_NOW)) && condition_waiting(cond()) == 0,
      "the lock is to be had, and nobody waits");

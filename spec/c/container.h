@@ -4,45 +4,10 @@
 ** Values of all forms made from a small number, and recognized again; children
 ** that die at a chosen step or at a random instant.
 */
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "kit.h"
 #include "cell.h"
-#include "gate.h"
 #include "monitor.h"
-#include "sys.h"
 #include "value.h"
-
-static int number, failed;
-
-static bool ok (bool good, const char *name) {
-  printf("%sok %d - %s\n", good ? "" : "not ", ++number, name);
-  if (!good) failed = 1;
-  return good;
-}
-
-static size_t live (void) {
-  struct arena_stats s;
-  arena_stats(&s);
-  return s.live;
-}
-
-static uint64_t seed;
-static uint32_t random32 (void) {
-  seed ^= seed << 13; seed ^= seed >> 7; seed ^= seed << 17;
-  return (uint32_t)(seed >> 16);
-}
-
-static void nap_us (long us) {
-  struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
-  nanosleep(&ts, NULL);
-}
 
 /* {=== values ===} */
 
@@ -130,7 +95,7 @@ static pid_t spawn (body *f, void *arg) {
   if (pid == 0) {
     if (!sys_die_with_parent(parent)) _exit(1);
     process_born_child(p);
-    seed ^= (uint64_t)getpid() * UINT64_C(0x9E3779B97F4A7C15);
+    kit_seed ^= (uint64_t)getpid() * UINT64_C(0x9E3779B97F4A7C15);
     f(arg);
     process_leave();
     _exit(0);
@@ -166,24 +131,17 @@ static bool survives (body *f, void *arg, long step) {
   return WIFEXITED(status);
 }
 
-static bool begin (void) {
-  const char *given = getenv("CONC_SEED");
-  seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)sys_now() | 1;
-  printf("# seed %llu\n", (unsigned long long)seed);
-  if (arena_open() != CONC_OK)
-    return ok(false, "arena opens");
-  gate_open();
+static void begin (void) {
+  kit_open();
   message_open();
   value_open();
   struct block *b = value_new(VALUE_INTEGER, 0);
   block_ref(&mentioned, b);
   arena_settle(b);
-  return true;
 }
 
 static int end (void) {
   ok(load_relaxed(&load_relaxed(&mentioned)->refs) == 1,
      "what messages mentioned is counted by nobody any more");
-  printf("1..%d\n", number);
-  return failed;
+  return kit_close();
 }

@@ -89,15 +89,15 @@ static void apply_to_model (struct model *m, const struct change *ch) {
 
 static struct change any_change (bool growing) {
   struct change ch;
-  ch.k = random32() % KEYS;
+  ch.k = chance(KEYS);
   ch.id = random32();
-  ch.remove = random32() % 100 < (growing ? 30u : 75u);
+  ch.remove = chance(100) < (growing ? 30u : 75u);
   return ch;
 }
 
 static void test_model (void) {
   static struct model m;
-  size_t before = live();
+  size_t before = kit_live();
   bool good = true;
   memset(&m, 0, sizeof m);
   fresh();
@@ -110,19 +110,19 @@ static void test_model (void) {
   }
   ok(good && equals(&m), "40000 changes give what they give in a model");
   block_unref(&subject);
-  ok(live() == before, "a dict takes all that it has with it");
+  ok(kit_live() == before, "a dict takes all that it has with it");
 }
 
 static void test_full (void) {
   static struct model m;
-  size_t before = live();
+  size_t before = kit_live();
   bool good = true;
   int refused = 0;
   memset(&m, 0, sizeof m);
   fresh();
   for (int round = 0; round < 6000 && good; round++) {
     struct change ch = any_change(round / 600 % 2 == 0);
-    store_relaxed(&arena_fail_at, 1 + (long)(random32() % 3));
+    store_relaxed(&arena_fail_at, 1 + (long)chance(3));
     int rc = apply(the_dict(), &ch);
     store_relaxed(&arena_fail_at, 0);
     good = rc == CONC_OK || (rc == CONC_FULL && !ch.remove);
@@ -136,7 +136,7 @@ static void test_full (void) {
   ok(good && refused > 100 && equals(&m),
      "what finds memory full changes nothing, and removing always works");
   block_unref(&subject);
-  ok(live() == before, "nor does it leave anything");
+  ok(kit_live() == before, "nor does it leave anything");
 }
 
 /* {=== keys ===} */
@@ -163,7 +163,7 @@ static void test_keys (void) {
 }
 
 static void test_incr (void) {
-  size_t before = live();
+  size_t before = kit_live();
   struct dict_key k;
   struct datum sum;
   cell old;
@@ -182,7 +182,7 @@ static void test_incr (void) {
   good = good && dict_incr(the_dict(), &k, &INTEGER(1), &sum) == CONC_MISUSE
       && sum.type == DATUM_STRING;
   block_unref(&subject);
-  ok(good && live() == before, "incr starts at 0, wraps, and refuses what is no number");
+  ok(good && kit_live() == before, "incr starts at 0, wraps, and refuses what is no number");
 }
 
 /* {=== killed at every step ===} */
@@ -210,12 +210,12 @@ static void fill (struct model *m, uint32_t from, uint32_t n) {
 
 /* One change of a dict with keys 'from' to from + n - 1, of which the first
    'gone' were removed again, killed at step 1, 2, ... */
-static bool every_step (uint32_t from, uint32_t n, uint32_t gone, struct change ch,
-                        long *steps) {
+static bool each_step_of (uint32_t from, uint32_t n, uint32_t gone, struct change ch,
+                          long *steps) {
   static struct model old, new;
   bool done = false, good = true;
   for (long step = 1; !done && good; step++) {
-    size_t before = live();
+    size_t before = kit_live();
     fill(&old, from, n);
     for (uint32_t k = from; k < from + gone; k++) {
       struct change rm = { k, 0, true };
@@ -230,10 +230,10 @@ static bool every_step (uint32_t from, uint32_t n, uint32_t gone, struct change 
       good = apply(the_dict(), &ch) == CONC_OK && equals(&new) && valid();
     }
     block_unref(&subject);
-    good = good && live() == before;
+    good = good && kit_live() == before;
     if (!good)
       printf("# key %u, id %u, step %ld; %zu blocks before, %zu after\n",
-             ch.k, ch.id, step, before, live());
+             ch.k, ch.id, step, before, kit_live());
     ++*steps;
   }
   return good;
@@ -245,18 +245,18 @@ static void test_every_step (void) {
   bool good = true;
   for (int f = 0; f < 3 && good; f++) {
     uint32_t id = 64 + forms[f];
-    good = every_step(0, 0, 0, (struct change){ 0, id, false }, &steps)   /* first */
-        && every_step(0, 4, 0, (struct change){ 2, id, false }, &steps)   /* over another */
-        && every_step(0, 3, 0, (struct change){ SHORT, id, false }, &steps)
-        && every_step(0, 3, 0, (struct change){ LONG, id, false }, &steps)
-        && every_step(8, 13, 6, (struct change){ 8 + LARGE, id, false }, &steps)
-        && every_step(0, 13, 0, (struct change){ 8 + LONG, id, false }, &steps);
+    good = each_step_of(0, 0, 0, (struct change){ 0, id, false }, &steps)   /* first */
+        && each_step_of(0, 4, 0, (struct change){ 2, id, false }, &steps)   /* over another */
+        && each_step_of(0, 3, 0, (struct change){ SHORT, id, false }, &steps)
+        && each_step_of(0, 3, 0, (struct change){ LONG, id, false }, &steps)
+        && each_step_of(8, 13, 6, (struct change){ 8 + LARGE, id, false }, &steps)
+        && each_step_of(0, 13, 0, (struct change){ 8 + LONG, id, false }, &steps);
   }
-  good = good && every_step(0, 8, 0, (struct change){ SHORT, 0, true }, &steps)
-      && every_step(0, 8, 0, (struct change){ LONG, 0, true }, &steps)
-      && every_step(0, 8, 0, (struct change){ 9, 0, true }, &steps)       /* not there */
-      && every_step(0, 80, 77, (struct change){ 78, 0, true }, &steps)    /* shrinks */
-      && every_step(0, 80, 79, (struct change){ 79, 0, true }, &steps);
+  good = good && each_step_of(0, 8, 0, (struct change){ SHORT, 0, true }, &steps)
+      && each_step_of(0, 8, 0, (struct change){ LONG, 0, true }, &steps)
+      && each_step_of(0, 8, 0, (struct change){ 9, 0, true }, &steps)       /* not there */
+      && each_step_of(0, 80, 77, (struct change){ 78, 0, true }, &steps)    /* shrinks */
+      && each_step_of(0, 80, 79, (struct change){ 79, 0, true }, &steps);
   ok(good, "a change killed at any step is done or not begun");
   printf("# %ld kills\n", steps);
 }
@@ -264,7 +264,7 @@ static void test_every_step (void) {
 static void test_incr_steps (void) {
   uint32_t k = 0;
   bool done = false, good = true;
-  size_t before = live();
+  size_t before = kit_live();
   for (long step = 1; !done && good; step++) {
     struct dict_key key;
     struct reading r;
@@ -278,7 +278,7 @@ static void test_incr_steps (void) {
             || (!done && r.value.u.integer == INT64_MAX - 1));
     block_unref(&subject);
   }
-  ok(good && live() == before, "so is an incr");
+  ok(good && kit_live() == before, "so is an incr");
 }
 
 static void destroy_one (void *arg) {
@@ -308,26 +308,26 @@ static void walk (void *arg) {
 static void test_other_steps (void) {
   struct model m;
   bool done = false, good = true;
-  size_t before = live();
+  size_t before = kit_live();
   fresh();
   for (long step = 1; !done && good; step++) {
-    size_t then = live();
+    size_t then = kit_live();
     done = survives(destroy_one, NULL, step);
-    good = live() == then;
-    if (!good) printf("# step %ld: %zu blocks, %zu before\n", step, live(), then);
+    good = kit_live() == then;
+    if (!good) printf("# step %ld: %zu blocks, %zu before\n", step, kit_live(), then);
   }
   block_unref(&subject);
   ok(good, "a dict's end killed at any step leaves nothing");
   fill(&m, 0, 16);
-  size_t then = live();
+  size_t then = kit_live();
   done = false;
   for (long step = 1; !done && good; step++) {
     done = survives(walk, NULL, step);
-    good = valid() && live() == then;
+    good = valid() && kit_live() == then;
   }
   good = good && equals(&m);
   block_unref(&subject);
-  ok(good && live() == before, "nor does one who walks over it");
+  ok(good && kit_live() == before, "nor does one who walks over it");
 }
 
 /* {=== killed at random ===} */
@@ -335,8 +335,8 @@ static void test_other_steps (void) {
 static void churn (void *arg) {
   (void)arg;
   for (;;) {
-    uint32_t r = random32() % 16;
-    struct change ch = any_change(random32() % 2);
+    uint32_t r = chance(16);
+    struct change ch = any_change(chance(2));
     if (r == 0) {
       monitor_acquire(&the_dict()->monitor, &the_dict()->head, "with");
       apply(the_dict(), &ch);
@@ -360,13 +360,13 @@ static void test_random_kills (void) {
   enum { CHILDREN = 3, KILLS = 300 };
   pid_t child[CHILDREN];
   bool good = true;
-  size_t before = live();
+  size_t before = kit_live();
   fresh();
   for (int i = 0; i < CHILDREN; i++)
     child[i] = spawn(churn, NULL);
   for (int k = 0; k < KILLS && good; k++) {
-    int i = (int)(random32() % CHILDREN);
-    nap_us((long)(random32() % 3000));
+    int i = (int)chance(CHILDREN);
+    pause_us((long)chance(3000));
     kill_one(child[i]);
     good = valid();
     if (k % 10 == 0)
@@ -377,8 +377,8 @@ static void test_random_kills (void) {
     kill_one(child[i]);
   ok(good && valid(), "300 kills at random leave a dict in order");
   block_unref(&subject);
-  if (!ok(live() == before, "and nothing else"))
-    printf("# %zu blocks before, %zu after\n", before, live());
+  if (!ok(kit_live() == before, "and nothing else"))
+    printf("# %zu blocks before, %zu after\n", before, kit_live());
 }
 
 /* {=== threads ===} */
@@ -421,7 +421,7 @@ static void test_threads (void) {
 }
 
 int main (void) {
-  if (!begin()) return 1;
+  begin();
   dict_open();
   test_keys();
   test_incr();

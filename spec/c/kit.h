@@ -25,16 +25,19 @@
 static int kit_number, kit_failed;
 static __thread uint64_t kit_seed;
 
-static inline void ok (bool good, const char *name) {
+static inline bool ok (bool good, const char *name) {
   printf("%sok %d - %s\n", good ? "" : "not ", ++kit_number, name);
   fflush(stdout);
   if (!good) kit_failed = 1;
+  return good;
 }
 
-static inline uint32_t chance (uint32_t below) {
+static inline uint32_t random32 (void) {
   kit_seed ^= kit_seed << 13; kit_seed ^= kit_seed >> 7; kit_seed ^= kit_seed << 17;
-  return (uint32_t)(kit_seed >> 16) % below;
+  return (uint32_t)(kit_seed >> 16);
 }
+
+static inline uint32_t chance (uint32_t below) { return random32() % below; }
 
 static inline void kit_open (void) {
   const char *given = getenv("CONC_SEED");
@@ -177,6 +180,31 @@ static inline bool child_ended (pid_t pid, bool *killed) {
   return true;
 }
 
+#define CROWD  8
+
+/*
+** So many children run f; one at a time is killed at a random moment, 'kills' times, and
+** replaced once 'turns' has grown: those that live go on. True: they did each time.
+*/
+static inline bool kill_at_random (void (*f) (int), int children, int kills,
+                                   _Atomic uint64_t *turns) {
+  pid_t child[CROWD];
+  bool moves = true;
+  for (int i = 0; i < children; i++) child[i] = start_child(f, i);
+  for (int k = 0; k < kills && moves; k++) {
+    int i = (int)chance((uint32_t)children);
+    pause_us((long)chance(1500));
+    kill_child(child[i]);
+    uint64_t then = load_relaxed(turns);
+    moves = eventually(load_relaxed(turns) > then);
+    reap_child(child[i]);
+    child[i] = start_child(f, i);
+  }
+  for (int i = 0; i < children; i++) kill_child(child[i]);
+  for (int i = 0; i < children; i++) reap_child(child[i]);
+  return moves;
+}
+
 static long kit_step;
 static pid_t kit_child;              /* the present one */
 static void (*kit_act) (int);
@@ -213,6 +241,5 @@ static inline bool every_step (void (*act) (int), void (*meanwhile) (void), bool
   printf("# %ld steps\n", kit_step - 2);
   return good;
 }
-
 
 #endif

@@ -83,18 +83,18 @@ static void apply_to_model (struct model *m, const struct change *ch) {
 
 static struct change any_change (uint32_t n, bool growing) {
   struct change ch;
-  ch.op = random32() % 100 < (growing ? 60u : 40u) ? (enum op)(random32() % 3) : POP;
+  ch.op = chance(100) < (growing ? 60u : 40u) ? (enum op)(chance(3)) : POP;
   if (n >= MOST - 1) ch.op = POP;
   if (n == 0 && ch.op == SET) ch.op = APPEND;
   ch.id = random32();
-  uint32_t last = ch.op == INSERT ? n : n > 0 ? n - 1 : 0, r = random32() % 4;
+  uint32_t last = ch.op == INSERT ? n : n > 0 ? n - 1 : 0, r = chance(4);
   ch.at = r == 0 ? 0 : r == 1 ? last : random32() % (last + 1);
   return ch;
 }
 
 static void test_model (void) {
   static struct model m;
-  size_t before = live();
+  size_t before = kit_live();
   bool good = true;
   m.n = 0;
   fresh();
@@ -112,21 +112,21 @@ static void test_model (void) {
      && (m.n == 0 || list_pop(the_list(), m.n, &old) == CONC_RANGE)
      && equals(&m), "an index outside changes nothing");
   block_unref(&subject);
-  ok(live() == before, "a list takes all that it has with it");
+  ok(kit_live() == before, "a list takes all that it has with it");
 }
 
 /* {=== full memory ===} */
 
 static void test_full (void) {
   static struct model m;
-  size_t before = live();
+  size_t before = kit_live();
   bool good = true;
   int refused = 0;
   m.n = 0;
   fresh();
   for (int round = 0; round < 4000 && good; round++) {
     struct change ch = any_change(m.n, round / 400 % 2 == 0);
-    store_relaxed(&arena_fail_at, 1 + (long)(random32() % 2));
+    store_relaxed(&arena_fail_at, 1 + (long)chance(2));
     int rc = apply(the_list(), &ch);
     store_relaxed(&arena_fail_at, 0);
     good = rc == CONC_OK || (rc == CONC_FULL && ch.op != POP);
@@ -140,7 +140,7 @@ static void test_full (void) {
   ok(good && refused > 100 && equals(&m),
      "what finds memory full changes nothing, and pop always works");
   block_unref(&subject);
-  ok(live() == before, "nor does it leave anything");
+  ok(kit_live() == before, "nor does it leave anything");
 }
 
 /* {=== killed at every step ===} */
@@ -185,21 +185,21 @@ static void fill (struct model *m, uint32_t n, uint32_t front) {
 }
 
 /* One operation, killed at step 1, 2, ... until it comes to its end. */
-static bool every_step (uint32_t n, uint32_t front, struct change ch, long *steps) {
+static bool each_step_of (uint32_t n, uint32_t front, struct change ch, long *steps) {
   static struct model old, new;
   bool done = false, good = true;
   for (long step = 1; !done && good; step++) {
-    size_t before = live();
+    size_t before = kit_live();
     fill(&old, n, front);
     new = old;
     apply_to_model(&new, &ch);
     done = survives(change_subject, &ch, step);
     good = valid() && (equals(&new) || (!done && equals(&old)));
     block_unref(&subject);
-    good = good && live() == before;
+    good = good && kit_live() == before;
     if (!good)
       printf("# op %d at %u of %u, id %u, step %ld; %zu blocks before, %zu after\n",
-             (int)ch.op, ch.at, n, ch.id, step, before, live());
+             (int)ch.op, ch.at, n, ch.id, step, before, kit_live());
     ++*steps;
   }
   return good;
@@ -211,18 +211,18 @@ static void test_every_step (void) {
   bool good = true;
   for (int f = 0; f < 3 && good; f++) {
     uint32_t id = 64 + forms[f];
-    good = every_step(0, 0, (struct change){ APPEND, 0, id }, &steps)
-        && every_step(5, 0, (struct change){ APPEND, 0, id }, &steps)
-        && every_step(12, 0, (struct change){ APPEND, 0, id }, &steps)  /* grows */
-        && every_step(5, 0, (struct change){ SET, 2, id }, &steps)
-        && every_step(7, 0, (struct change){ INSERT, 2, id }, &steps)
-        && every_step(5, 0, (struct change){ INSERT, 0, id }, &steps)   /* grows */
-        && every_step(5, 4, (struct change){ INSERT, 0, id }, &steps);
+    good = each_step_of(0, 0, (struct change){ APPEND, 0, id }, &steps)
+        && each_step_of(5, 0, (struct change){ APPEND, 0, id }, &steps)
+        && each_step_of(12, 0, (struct change){ APPEND, 0, id }, &steps)  /* grows */
+        && each_step_of(5, 0, (struct change){ SET, 2, id }, &steps)
+        && each_step_of(7, 0, (struct change){ INSERT, 2, id }, &steps)
+        && each_step_of(5, 0, (struct change){ INSERT, 0, id }, &steps)   /* grows */
+        && each_step_of(5, 4, (struct change){ INSERT, 0, id }, &steps);
   }
   for (int k = 0; k < 3 && good; k++)
-    good = every_step(7, 0, (struct change){ POP, 2, 0 }, &steps)
-        && every_step(6, 0, (struct change){ POP, 0, 0 }, &steps)
-        && every_step(6, 0, (struct change){ POP, 5, 0 }, &steps);
+    good = each_step_of(7, 0, (struct change){ POP, 2, 0 }, &steps)
+        && each_step_of(6, 0, (struct change){ POP, 0, 0 }, &steps)
+        && each_step_of(6, 0, (struct change){ POP, 5, 0 }, &steps);
   ok(good, "a change killed at any step is done or not begun");
   printf("# %ld kills\n", steps);
 }
@@ -230,7 +230,7 @@ static void test_every_step (void) {
 static void test_kill_readers (void) {
   bool good = true, done = false;
   uint64_t at = 0;
-  size_t before = live();
+  size_t before = kit_live();
   struct model m;
   m.n = 0;
   fresh();
@@ -245,7 +245,7 @@ static void test_kill_readers (void) {
       good = valid() && equals(&m);
     }
   block_unref(&subject);
-  ok(good && live() == before, "a reader killed at any step leaves nothing");
+  ok(good && kit_live() == before, "a reader killed at any step leaves nothing");
   fresh();
   for (long step = 1; !done && good; step++) {
     uint64_t n;
@@ -254,12 +254,12 @@ static void test_kill_readers (void) {
         && monitor_owner(&the_list()->monitor) == 0;
   }
   block_unref(&subject);
-  ok(good && live() == before, "an owner killed at any step keeps nothing");
+  ok(good && kit_live() == before, "an owner killed at any step keeps nothing");
   done = false;
   for (long step = 1; !done && good; step++) {
     done = survives(destroy_subject, NULL, step);
-    good = live() == before;
-    if (!good) printf("# step %ld: %zu blocks, %zu before\n", step, live(), before);
+    good = kit_live() == before;
+    if (!good) printf("# step %ld: %zu blocks, %zu before\n", step, kit_live(), before);
   }
   ok(good, "nor does one killed at any step of a list's end");
 }
@@ -272,12 +272,12 @@ static void churn (void *arg) {
     uint64_t n;
     list_length(the_list(), &n);
     struct change ch = any_change((uint32_t)n, n < 60);
-    if (random32() % 16 == 0) {   /* keeps it for a moment */
+    if (chance(16) == 0) {   /* keeps it for a moment */
       monitor_acquire(&the_list()->monitor, &the_list()->head, "with");
       apply(the_list(), &ch);
       monitor_release(&the_list()->monitor, &the_list()->head);
     }
-    else if (random32() % 2)
+    else if (chance(2))
       apply(the_list(), &ch);
     else {
       struct reading r;
@@ -304,13 +304,13 @@ static void test_random_kills (void) {
   enum { CHILDREN = 3, KILLS = 300 };
   pid_t child[CHILDREN];
   bool good = true;
-  size_t before = live();
+  size_t before = kit_live();
   fresh();
   for (int i = 0; i < CHILDREN; i++)
     child[i] = spawn(churn, NULL);
   for (int k = 0; k < KILLS && good; k++) {
-    int i = (int)(random32() % CHILDREN);
-    nap_us((long)(random32() % 3000));
+    int i = (int)chance(CHILDREN);
+    pause_us((long)chance(3000));
     kill_one(child[i]);
     good = valid() && (k % 10 != 0 || readable());
     child[i] = spawn(churn, NULL);
@@ -319,8 +319,8 @@ static void test_random_kills (void) {
     kill_one(child[i]);
   ok(good && valid() && readable(), "300 kills at random leave a list in order");
   block_unref(&subject);
-  if (!ok(live() == before, "and nothing else"))
-    printf("# %zu blocks before, %zu after\n", before, live());
+  if (!ok(kit_live() == before, "and nothing else"))
+    printf("# %zu blocks before, %zu after\n", before, kit_live());
 }
 
 /* {=== threads ===} */
@@ -339,7 +339,7 @@ static void *count_up (void *arg) {
     list_get(l, 0, &r);
     int64_t n = r.value.u.integer;
     if (k % 100 == 0)
-      nap_us(50);
+      pause_us(50);
     list_set(l, 0, cell_of_integer(n + 1), &old);
     monitor_release(&l->monitor, &l->head);
     if (k % 3 == 0) {   /* and one without owning */
@@ -414,7 +414,7 @@ static void test_dead_owner (void) {
   fresh();
   pid_t pid = spawn(own_for_ever, NULL);
   while (monitor_owner(&the_list()->monitor) == 0)
-    nap_us(1000);
+    pause_us(1000);
   kill(pid, SIGKILL);   /* nobody has asked for it yet */
   nanos begun = sys_now();
   ok(list_length(the_list(), &n) == CONC_OK && sys_now() - begun < (nanos)5000000000,
@@ -451,7 +451,7 @@ static void test_cells (void) {
 }
 
 int main (void) {
-  if (!begin()) return 1;
+  begin();
   list_open();
   test_cells();
   test_model();

@@ -272,27 +272,9 @@ static void churn (int i) {
 }
 
 static void test_kills (enum kind kind) {
-  enum { CHILDREN = 4, KILLS = 300 };
-  pid_t child[CHILDREN];
-  bool moves = true;
   size_t before = kit_live();
   stage(lock_new(kind, "here:8"));
-  for (int i = 0; i < CHILDREN; i++)
-    child[i] = start_child(churn, i);
-  for (int k = 0; k < KILLS && moves; k++) {
-    int i = (int)chance(CHILDREN);
-    pause_us((long)chance(1500));
-    kill_child(child[i]);
-    uint64_t then = load_relaxed(&scene->rounds);
-    moves = eventually(load_relaxed(&scene->rounds) > then);
-    reap_child(child[i]);
-    child[i] = start_child(churn, i);
-  }
-  ok(moves, "300 kills: those that live go on each time");
-  for (int i = 0; i < CHILDREN; i++) {
-    kill_child(child[i]);
-    reap_child(child[i]);
-  }
+  ok(kill_at_random(churn, 4, 300, &scene->rounds), "300 kills: those that live go on each time");
   ok(load_relaxed(&scene->wrong) == 0, "nobody met another inside, nor a half made change untold");
   int rc = lock_acquire(lock(), DEADLINE_NOW);
   ok(rc == CONC_OK || rc == CONC_ABANDONED, "the lock is to be had");

@@ -261,24 +261,9 @@ static void churn (int i) {
 }
 
 static void test_kills (void) {
-  enum { CHILDREN = 5, KILLS = 300 };
-  pid_t child[CHILDREN];
-  bool moves = true;
   size_t before = kit_live();
   stage(rwlock_new("here:8"));
-  for (int i = 0; i < CHILDREN; i++) child[i] = start_child(churn, i);
-  for (int k = 0; k < KILLS && moves; k++) {
-    int i = (int)chance(CHILDREN);
-    pause_us((long)chance(1500));
-    kill_child(child[i]);
-    uint64_t then = load_relaxed(&scene->rounds);
-    moves = eventually(load_relaxed(&scene->rounds) > then);
-    reap_child(child[i]);
-    child[i] = start_child(churn, i);
-  }
-  ok(moves, "300 kills: those that live go on each time");
-  for (int i = 0; i < CHILDREN; i++) kill_child(child[i]);
-  for (int i = 0; i < CHILDREN; i++) reap_child(child[i]);
+  ok(kill_at_random(churn, 5, 300, &scene->rounds), "300 kills: those that live go on each time");
   ok(load_relaxed(&scene->wrong) == 0, "a writer was alone all the time");
   ok(got(rwlock_acquire_write(rw(), DEADLINE_NOW)), "and it can be written");
   rwlock_release(rw());

@@ -28,7 +28,7 @@ end
 local function every(f, check)
   settle()
   local first
-  for n = 1, 20000 do
+  for n = helper.first(), 20000, helper.stride do
     local fired, ok, message = starve(n, f)
     if check then check(ok) end
     if not fired and ok then return n end

@@ -21,6 +21,11 @@ helper.soon = 20 * slow
 -- A duration that stands for work, scaled to the machine's pace under a sanitizer.
 function helper.pace(seconds) return seconds * slow end
 
+-- What fails at every n does so for all of them, or, where that takes an hour, for
+-- each seventh from a random one on:  for n = helper.first(), 5000, helper.stride
+helper.stride = slow > 3 and 7 or 1
+function helper.first() return math.random(helper.stride) end
+
 -- The seed of everything random in tests; printed with a failure.
 helper.seed = tonumber(os.getenv("CONC_SEED")) or os.time() % 0x7fffffff
 math.randomseed(helper.seed)
@@ -35,6 +40,15 @@ function helper.needs_signals()
   if helper.sanitizer == "tsan" then
     pending("ThreadSanitizer keeps signals back from code that only computes")
   end
+end
+
+-- Skips the test where strace would see what is not the program's own.
+function helper.needs_strace()
+  if helper.sanitizer == "valgrind" then pending("valgrind makes system calls of its own") end
+  local pipe = io.popen("command -v strace")
+  local found = pipe:read("l")
+  pipe:close()
+  if not found then pending("no strace") end
 end
 
 -- For a program that is traced (strace): the leak check of ASan would trace it, too.

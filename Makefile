@@ -260,7 +260,7 @@ $(TSAN_LUA): $(wildcard $(LUA_SOURCE)/*.[ch])
 	$(call say,CC)gcc -std=gnu99 -O1 -g -w -fsanitize=thread -DLUA_COMPAT_5_3 -DLUA_USE_LINUX -I$(LUA_SOURCE) \
 	  $(filter-out %/luac.c,$(filter %.c,$^)) -o $@ -Wl,-E -lm -ldl
 
-MEMCHECK = valgrind -q --error-exitcode=99 --fair-sched=yes --suppressions=$(abspath .ci/valgrind.supp) \
+MEMCHECK = valgrind -q --leak-check=no --error-exitcode=99 --fair-sched=yes --suppressions=$(abspath .ci/valgrind.supp) \
   --log-file=$(call reports,valgrind).%p
 valgrind:
 	@.ci/need valgrind

@@ -320,10 +320,7 @@ describe("conc.lock", function ()
   end)
 
   it("makes no system call while it is free", function ()
-    local probe = io.popen("strace -V 2>/dev/null")
-    local there = probe:read("l")
-    probe:close()
-    if not there then return pending("no strace") end
+    helper.needs_strace()
     local r = helper.run_script([[
       local conc = require "conc"
       local lock, rlock, rw, s = conc.lock(), conc.rlock(), conc.rwlock(), conc.semaphore()

@@ -216,10 +216,7 @@ describe("conc.queue", function ()
   end)
 
   it("nothing uncontended makes a system call", function ()
-    local strace = io.popen("command -v strace")
-    local found = strace:read("l")
-    strace:close()
-    if not found then return end
+    helper.needs_strace()
     local script = [[
       local conc = require "conc"
       local q = conc.queue()

@@ -215,6 +215,9 @@ describe("conc.process", function ()
   end)
 
   it("survives forks while other threads lock, allocate and print", function ()
+    if helper.sanitizer == "asan" then
+      pending("a lock of ASan's allocator that a thread holds at the fork is held in the child for ever")
+    end
     local stop = conc.event()
     local noise = {}
     for i = 1, 3 do

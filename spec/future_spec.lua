@@ -128,6 +128,7 @@ describe("conc.as_completed", function ()
     it("ends with its time, for the whole loop", function ()
       local e = conc.event()
       local a, b = start(function () e:wait() end), start(function () end)
+      b:join(soon)
       local n, from = 0, conc.now()
       for _ in conc.as_completed({a, b}, 0.05) do n = n + 1 end
       assert.are.equal(1, n)

@@ -216,7 +216,7 @@ describe("conc.process", function ()
 
   it("survives forks while other threads lock, allocate and print", function ()
     if helper.sanitizer == "asan" then
-      pending("a lock of ASan's allocator that a thread holds at the fork is held in the child for ever")
+      pending("what a thread holds of ASan's allocator at the fork, the child never gets")
     end
     local stop = conc.event()
     local noise = {}

@@ -157,8 +157,8 @@ local function test(file)
   local trouble = complaint(p, result, tally, reported)
   if trouble then tally.failed = tally.failed + 1 end
   if #reported > 0 then  -- a run may take an hour: readable before its end
-    local file = assert(io.open(build .. "/test/" .. p.name .. ".reports", "w"))
-    file:write(table.concat(reported, "\n"), "\n"):close()
+    local copy = assert(io.open(build .. "/test/" .. p.name .. ".reports", "w"))
+    copy:write(table.concat(reported, "\n"), "\n"):close()
   end
   for key in pairs(total) do total[key] = total[key] + tally[key] end
   print(("%4d passed %3d failed %3d skipped %7.1f s%s"):format(tally.passed, tally.failed,

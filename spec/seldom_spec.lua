@@ -364,6 +364,20 @@ describe("CONC_ARENA", function ()
   end)
 end)
 
+describe("a program that took away the global 'package'", function ()
+  it("loads conc by its 'require', and has threads and processes", function ()
+    local r = helper.run_script [[
+      local require = require
+      package = nil
+      local conc = require "conc"
+      print(conc.thread(function () return package ~= nil end):result(20))
+      print(conc.process(function () return package end):result(20))
+    ]]
+    assert.are.equal("", r.err)
+    assert.are.equal("true\nnil\n", r.out)
+  end)
+end)
+
 describe("light userdata", function ()
   it("goes to threads and processes as the address that it is, and not to bytes", function ()
     local up = 1

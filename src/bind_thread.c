@@ -419,13 +419,16 @@ static void keep_paths (const char *path, const char *cpath) {
 }
 
 static void note_paths (lua_State *L) {
-  if (load_acquire(&ahead_path) != NULL || lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE)
+  int top = lua_gettop(L);
+  if (load_acquire(&ahead_path) != NULL)
     return;
-  lua_getfield(L, -1, "path");
-  lua_getfield(L, -2, "cpath");
-  if (lua_isstring(L, -1) && lua_isstring(L, -2))
-    keep_paths(lua_tostring(L, -2), lua_tostring(L, -1));
-  lua_pop(L, 3);
+  if (lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, "path");
+    lua_getfield(L, -2, "cpath");
+    if (lua_isstring(L, -1) && lua_isstring(L, -2))
+      keep_paths(lua_tostring(L, -2), lua_tostring(L, -1));
+  }
+  lua_settop(L, top);
 }
 
 static bool same_field (lua_State *L, const char *name, const char *value) {

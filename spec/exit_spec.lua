@@ -35,6 +35,32 @@ describe("the end of a program", function ()
     assert.are.equal("inner\ninnermost\n", r.out)
   end)
 
+  -- A child writes out what is left in its buffers when its function has returned. One
+  -- whose reader took longer than two seconds was given up there: its last words were
+  -- lost, and with them whatever else the program still waited for was cancelled.
+  it("waits for the last words of a child, however slowly they are read", function ()
+    local r = ends(([[
+      local script = os.tmpname()
+      local file = io.open(script, "w")
+      file:write(%q)
+      file:close()
+      local pipe = io.popen(%q .. " " .. script, "r")
+      conc.sleep(%g)
+      local text = pipe:read "a"
+      pipe:close()
+      os.remove(script)
+      print(#text, text:sub(-7))
+    ]]):format([[
+      local conc = require "conc"
+      local pipe <const> = 1 << 16  -- what goes into one unread
+      conc.thread(function () conc.sleep(3) io.write "thread" end)
+      conc.process(function () io.write(("x"):rep(pipe)) io.write(("y"):rep(3000)) end)
+      conc.sleep(0.5)
+    ]], helper.lua, helper.pace(2.8)))
+    assert.are.equal("68542\tythread\n", r.out)
+    assert.are.equal("", r.err)
+  end)
+
   it("waits after an error, and keeps its code", function ()
     local r = ends([[
       conc.thread(function () conc.sleep(0.1) print "done" end)

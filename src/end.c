@@ -18,8 +18,9 @@ void (*end_pools) (uint32_t group);
 
 /* {=== the steps ===} */
 
-/* Until none is left, each with all that it had to do and say, or the deadline passes. Waiting here is interrupted by
-   cancelling alone (a child's): then what is left is treated as a daemon. */
+/* Until none is left, each with all that it had to do and say, or the deadline passes.
+   Waiting here is interrupted by cancelling and Ctrl-C alone: then what is left is
+   treated as a daemon. */
 static bool await_all (uint32_t group, bool daemon, deadline until) {
   struct life *l;
   int rc = CONC_OK;

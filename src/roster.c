@@ -10,7 +10,6 @@
 #define TIMERS    ((uint32_t)1 << 17)         /* pending, in no thread */
 #define PLACES    ((uint32_t)(MAX_THREADS + MAX_PROCESSES) + TIMERS)
 #define NO_PLACE  UINT32_MAX
-#define GONE_MOST ((nanos)2 * 1000000000)   /* from the end of a task to that of its life */
 
 struct roster {
   struct block head;                   /* KIND_RAW; lives as long as the arena */
@@ -258,28 +257,32 @@ void life_end (struct life *l) {
   l->over = true;
   bool last = --l->pins == 0;
   pthread_mutex_unlock(&lock);
-  add_acqrel(&ends, 1);
+  add_full(&ends, 1);
   if (load_full(&awaited) > 0)
     sys_futex_wake(&ends, INT32_MAX);
   if (last)
     life_free(l);
 }
 
+/* Its task has ended: what is left may take long, where a child's last words are not
+   read. False: until the time was over, or the caller is to stop: '*rc' says so. */
+static bool await_over (struct life *l, deadline until, int *rc) {
+  uint32_t before = load_full(&ends);
+  pthread_mutex_lock(&lock);
+  bool over = l->over;
+  pthread_mutex_unlock(&lock);
+  nanos now = sys_now();
+  if (over || now >= until)
+    *rc = over ? CONC_OK : CONC_TIMEOUT;
+  else if ((*rc = gate_pending()) == CONC_OK)
+    sys_futex_wait(&ends, before, until - now < LOOK_MAX ? until : now + LOOK_MAX);
+  return over;
+}
+
 int life_await (struct life *l, deadline until) {
   int rc = task_wait_plain(l->task, until);
-  bool over = false;
-  deadline soon = sys_now() + GONE_MOST;
-  if (until > soon)
-    until = soon;
-  add_acqrel(&awaited, 1);
-  while (rc == CONC_OK && !over) {
-    uint32_t before = load_full(&ends);
-    pthread_mutex_lock(&lock);
-    over = l->over;
-    pthread_mutex_unlock(&lock);
-    if (!over)
-      rc = sys_futex_wait(&ends, before, until) == CONC_TIMEOUT ? CONC_TIMEOUT : CONC_OK;
-  }
+  add_full(&awaited, 1);
+  while (rc == CONC_OK && !await_over(l, until, &rc)) {}
   add_acqrel(&awaited, UINT32_MAX);
   return rc;
 }

@@ -286,6 +286,38 @@ describe("a child process", function ()
     assert.are.equal("once again child child child ", r.out)
   end)
 
+  -- Between the flush and the fork other threads write on: what was in the buffers then
+  -- was in the child's copies too, and written at its end.
+  it("prints nothing of what threads of its parent print meanwhile", function ()
+    local name = os.tmpname()
+    local r = ends(([[
+      local stop = conc.event()
+      local writer = conc.thread(function (name)
+        local file, n = assert(io.open(name, "w")), 0
+        while not stop:is_set() do
+          n = n + 1
+          io.write(n, "\n")
+          file:write(n, "\n")
+        end
+        file:close()
+        return n
+      end, %q)
+      for i = 1, 150 do conc.process(function () end):join() end
+      stop:set()
+      writer:join()
+      io.stderr:write(writer:result())
+    ]]):format(name))
+    local n = tonumber(r.err)
+    local file = assert(io.open(name))
+    local written = file:read("a")
+    file:close()
+    os.remove(name)
+    for where, text in pairs { stdout = r.out, file = written } do
+      local _, lines = text:gsub("\n", "\n")
+      assert.are.equal(n, lines, where)
+    end
+  end)
+
   it("runs neither <close> variables nor finalizers of its parent", function ()
     local r = ends [[
       local _ <close> = setmetatable({}, {__close = function () print "close" end})

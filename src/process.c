@@ -47,6 +47,7 @@ static void begin_child (struct process_record *record, pid_t parent, bool inher
   process_born_child(record);
   if (!sys_die_with_parent(parent))
     _exit(1);
+  sys_forget_output();  /* what other threads wrote since the flush */
   signal(SIGINT, SIG_IGN);
   thread_signals();
   poke_child();

@@ -59,6 +59,10 @@ int sys_pidfd (pid_t pid);          /* close-on-exec; -1 where there is none */
 void sys_thread_name (const char *name);
 uint64_t sys_entropy (void);
 
+/* In a child just forked: what the parent's files had in their buffers is the parent's
+   to write. Of stdout at least; of every file where the system tells which there are. */
+void sys_forget_output (void);
+
 /* memory */
 void *sys_reserve (size_t size);    /* shared, untouched, inherited; NULL */
 void sys_populate (void *at, size_t size);   /* touch ahead, best effort */

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -308,6 +309,30 @@ uint64_t sys_entropy (void) {
     x = (uint64_t)sys_now() * 0x9E3779B97F4A7C15u ^ (uint64_t)sys_tid() << 40;
   return x;
 }
+
+/* {=== output ===} */
+
+static void forget (FILE *f) {
+  if (__fpending(f) > 0)  /* a page that is not written is not copied */
+    __fpurge(f);
+}
+
+#if defined(__GLIBC__)
+/* Its list of open files: held by fork, so it is whole in the child. */
+extern FILE *_IO_list_all __attribute__((weak));
+
+void sys_forget_output (void) {
+  if (&_IO_list_all == NULL)
+    forget(stdout);
+  else
+    for (FILE *f = _IO_list_all; f != NULL; f = f->_chain)
+      forget(f);
+}
+#else
+void sys_forget_output (void) {
+  forget(stdout);
+}
+#endif
 
 /* {=== memory ===} */
 

@@ -69,3 +69,31 @@ describe("a process that is killed while it starts others", function ()
     for i = 1, 2 do assert.is_true(onlookers[i]:result(soon) > 0) end
   end)
 end)
+
+describe("a process that is listed", function ()
+  -- It was listed before it was forked, and what its task said of it then was true of
+  -- the program's first process: to kill the one that was to come killed that.
+  it("is there to be killed, and nobody else is", function ()
+    local r = helper.run_script [[
+      local conc = require "conc"
+      local stop = conc.event()
+      local killer = conc.thread(function ()
+        local unborn = 0
+        while not stop:is_set() do
+          for _, who in ipairs(conc.list_alive()) do
+            if who:pid() == 0 then unborn = unborn + 1 end
+            if conc.type(who) == "process" then who:kill() end
+          end
+        end
+        return unborn
+      end)
+      for i = 1, 300 do
+        conc.process(function () conc.sleep(0.001) end):error()
+      end
+      stop:set()
+      print(killer:result(20))
+    ]]
+    assert.are.equal(0, r.code, r.err)
+    assert.are.equal("0\n", r.out)
+  end)
+end)

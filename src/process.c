@@ -127,12 +127,12 @@ enum forked process_fork (struct block *b) {
   }
   if (pid == 0) {  /* 'c' is not freed here: to write in it would cost a page */
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    store_relaxed(&t->pid, (int32_t)getpid());
     begin_child(record, parent, (load_relaxed(&t->flags) & TASK_QUIET) == 0);
+    store_release(&t->pid, (int32_t)getpid());
     return FORK_CHILD;
   }
-  store_relaxed(&t->pid, (int32_t)pid);
   begin_parent(c, pid);
+  store_release(&t->pid, (int32_t)pid);
   return FORK_PARENT;
 }
 
@@ -385,7 +385,7 @@ static bool kill_other (struct task *t, int number, int *error) {
 
 bool process_kill (struct task *t, int number, int *error) {
   *error = 0;
-  if (task_has_ended(task_state(t)))
+  if (task_has_ended(task_state(t)) || load_acquire(&t->pid) == 0)
     return false;
   uint32_t stopped = load_relaxed(&t->flags) & TASK_STOPPED;
   if (number != 0)

@@ -12,6 +12,8 @@
 **   P2  A child that ends in good order finishes its task and stores its exit
 **       code itself; who reaps it does it for one that does not, and drops its
 **       references: his pages are at hand, to the child each would be a fault.
+**   P3  A task is in the roster before its process is forked. Its 'pid' is stored last,
+**       when 'process' says where it is and that record is live; 0 until then.
 ** Guarded by the mutex of process.c, held over a fork: the list.
 */
 #ifndef CONC_PROCESS_H
@@ -36,7 +38,8 @@ enum forked process_fork_worker (pid_t *pid, struct process_record **record,
 /* In the child: flushes, ends its thread's record, exits. */
 _Noreturn void process_end (int code);
 
-/* Sends the signal unless it has ended. Was it alive? *error: errno, or 0. */
+/* Sends the signal unless it has ended, or is not forked yet (P3). Was it alive?
+   *error: errno, or 0. */
 bool process_kill (struct task *t, int number, int *error);
 /* Waits until a child that has finished its task is gone. */
 void process_await_gone (struct task *t);

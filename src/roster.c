@@ -85,8 +85,10 @@ void roster_remove (uint32_t place, struct block *task) {
     strike(place, task);
 }
 
+/* One that is not forked yet (process.h, P3) is nobody's to see. */
 static bool alive (struct block *b) {
   return b != NULL && !task_has_ended(task_state(task_of(b)))
+      && load_acquire(&task_of(b)->pid) != 0
       && (load_relaxed(&task_of(b)->flags) & TASK_QUIET) == 0;
 }
 
@@ -129,7 +131,7 @@ static bool gone (uint32_t process, uint32_t generation) {
 /* Its process has ended, or was never forked; of a process, its parent has ended
    too, whose keeper would tell. */
 bool roster_orphaned (struct task *t) {
-  bool begun = load_relaxed(&t->pid) != 0;
+  bool begun = load_acquire(&t->pid) != 0;
   if (block_kind(&t->head) == KIND_PROCESS)
     return gone(t->home, t->home_generation)
         && (!begun || gone(t->process, t->process_generation));

@@ -136,6 +136,25 @@ describe("conc.timer", function ()
     assert.is_true(run.seconds < helper.pace(5), run.seconds)
   end)
 
+  -- The first thread that a child begins gives back what its copy of the parent's table
+  -- had of the parent's threads and timers: of a pool several began as the first.
+  it("are the parent's, when a child of his begins some threads at once", function ()
+    local timers, sums = {}, {}
+    for i = 1, 5000 do timers[i] = conc.timer({daemon = true}, 600, print) end
+    for i = 1, 20 do
+      local p = conc.process(function ()
+        local pool <close> = conc.thread_pool(8)
+        local sum = 0
+        for n in pool:imap(function (x) return x end, {1, 2, 3, 4, 5}) do sum = sum + n end
+        return sum
+      end)
+      local _, sum = pcall(p.result, p, helper.soon)
+      sums[i] = sum
+    end
+    for _, t in ipairs(timers) do t:cancel() end
+    assert.are.equal(("15"):rep(20, " "), table.concat(sums, " "))
+  end)
+
   it("fails where no thread can be had, or no memory, at its time", function ()
     if helper.sanitizer then pending("the sanitizer needs more address space than that") end
     local run = helper.run_script(nil, { timeout = 30, command = { "sh", "-c",

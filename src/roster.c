@@ -29,8 +29,8 @@ static int nlives;
 static bool any_life;                  /* there was one, in this process */
 static _Atomic uint32_t ends;          /* counts up; futex of those in life_await */
 static _Atomic uint32_t awaited;       /* how many those are */
-static struct life *inherited;         /* of a forked child alone: the parent's, until its
-                                          own first; written by its first thread */
+static struct life *_Atomic inherited; /* of a forked child alone: the parent's, until its
+                                          own first; of who swaps it out */
 
 static void before_fork (void);
 static void in_parent (void);
@@ -201,9 +201,11 @@ static void life_free (struct life *l) {
 /* What the parent's lives had of our table is free again. Their handles were
    withheld, but for a fork of the host's own. */
 static void forget_inherited (void) {
-  struct life *l;
-  while ((l = inherited) != NULL) {
-    inherited = l->next;
+  if (load_relaxed(&inherited) == NULL)
+    return;
+  struct life *l = swap_acquire(&inherited, NULL), *next;
+  for (; l != NULL; l = next) {
+    next = l->next;
     life_free(l);
   }
 }
@@ -345,7 +347,7 @@ static void before_fork (void) { pthread_mutex_lock(&lock); }
 static void in_parent (void) { pthread_mutex_unlock(&lock); }
 
 static void in_child (void) {
-  inherited = lives;
+  store_relaxed(&inherited, lives);
   lives = NULL;
   nlives = 0;
   any_life = false;
@@ -363,5 +365,5 @@ void roster_withhold (struct process_record *embryo) {
 /* Not freed: to write in them would cost pages. */
 void roster_child (bool inherits) {
   if (!inherits)
-    inherited = NULL;
+    store_relaxed(&inherited, NULL);
 }

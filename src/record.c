@@ -291,7 +291,8 @@ static void drop_handles (struct process_record *p) {
   block_unref(&p->task);
 }
 
-/* Counts our handles once more, for p. False: shared memory is full. */
+/* Counts our handles once more, for p; other threads drop theirs meanwhile. False:
+   shared memory is full. */
 static bool copy_handles (struct process_record *p) {
   for (uint32_t n = 0; n < HANDLE_CHUNKS; n++) {
     struct chunk *from = chunk_at(mine, n);
@@ -299,11 +300,8 @@ static bool copy_handles (struct process_record *p) {
       break;
     if (!chunk_new(p, n))
       return false;
-    for (int i = 0; i < HANDLE_CHUNK; i++) {
-      struct block *b = load_relaxed(&from->place[i]);
-      if (b != NULL)
-        block_ref(&chunk_at(p, n)->place[i], b);
-    }
+    for (int i = 0; i < HANDLE_CHUNK; i++)
+      block_share(&chunk_at(p, n)->place[i], &from->place[i]);
   }
   return true;
 }

@@ -178,6 +178,57 @@ static void test_gate_kills (void) {
   ok(gate_empty(&shared->gate), "the dead have left the line");
 }
 
+/* A fork counts the handles that the child is to have; other threads drop theirs
+   meanwhile. A block that had just been freed was counted, and then freed again. */
+struct lamp { struct block head; _Atomic bool on; };
+
+static _Atomic bool forking, twice;
+
+static _Atomic bool *switch_of (struct block *b) {
+  return &((struct lamp *)(void *)b)->on;
+}
+
+static void lamp_destroy (struct block *b) {
+  if (!swap_acqrel(switch_of(b), false))
+    store_relaxed(&twice, true);
+}
+
+static void *handle_some (void *unused) {
+  enum { SOME = 16 };
+  uint32_t slot[SOME];
+  (void)unused;
+  while (load_relaxed(&forking)) {
+    for (int i = 0; i < SOME; i++) {
+      struct block *b = arena_alloc(sizeof(struct lamp));
+      store_relaxed(switch_of(b), true);
+      block_ready(b, KIND_EVENT);
+      slot[i] = handle_first(b);
+    }
+    for (int i = 0; i < SOME; i++) {
+      if (!load_relaxed(switch_of(handle_get(slot[i]))))
+        store_relaxed(&twice, true);
+      handle_drop(slot[i]);
+    }
+  }
+  record_detach();
+  return NULL;
+}
+
+static void test_copied_handles (void) {
+  static const struct kind_ops lamp = { .name = "lamp", .destroy = lamp_destroy };
+  size_t before = kit_live();
+  pthread_t t[2];
+  arena_kind(KIND_EVENT, &lamp);
+  store_relaxed(&forking, true);
+  for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, handle_some, NULL);
+  for (int round = 0; round < 10000; round++)
+    process_drop_embryo(process_embryo(true));
+  store_relaxed(&forking, false);
+  for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+  ok(!load_relaxed(&twice) && arena_valid(), "handles are copied while others drop theirs");
+  ok(kit_live() <= before + 1, "each of them once");  /* the table of handles stays */
+}
+
 static void repair_gate (struct guard *g, struct thread_record *dead) {
   (void)g; (void)dead;
   gate_repair(&shared->gate);
@@ -213,6 +264,7 @@ int main (void) {
   arena_settle(b);
   test_blocks();
   test_sleep();
+  test_copied_handles();
   test_kills();
   test_gate_kills();
   return kit_close();

@@ -364,6 +364,36 @@ describe("CONC_ARENA", function ()
   end)
 end)
 
+describe("a program with little address space", function ()
+  local function run_within(kilobytes)
+    return helper.run_script([[
+      local ok, conc = pcall(require, "conc")
+      if not ok then print(conc) os.exit(7) end
+      local function ask() return "works" end
+      local made, t = pcall(conc.thread, ask)
+      if not made then print(t) os.exit(7) end
+      print((select(2, pcall(t.result, t, 20))))
+      print((select(2, pcall(function () return conc.process(ask):result(20) end))))
+    ]], { command = { "sh", "-c", 'ulimit -v "$0"; exec "$@"', kilobytes, helper.lua } })
+  end
+
+  -- All that the system granted went to shared memory: what the library itself needed
+  -- besides was not to be had, and it aborted.
+  it("has threads and processes, or an error that says why not", function ()
+    if helper.sanitizer then pending("the sanitizer needs more address space than that") return end
+    for kilobytes = 20000, 340000, 20000 do
+      local r = run_within(kilobytes)
+      local said = kilobytes .. ": " .. tostring(r.code) .. " " .. r.out .. r.err
+      if kilobytes >= 120000 then
+        assert.are.equal("works\nworks\n", r.out, said)
+      else
+        assert.is_true(r.code == 0 or r.code == 7, said)
+        assert.is_true(r.code == 0 or r.out:find("%a%a%a") ~= nil, said)
+      end
+    end
+  end)
+end)
+
 describe("a program that took away the global 'package'", function ()
   it("loads conc by its 'require', and has threads and processes", function ()
     local r = helper.run_script [[

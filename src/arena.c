@@ -380,6 +380,7 @@ bool arena_valid (void) {
 
 #define DEFAULT_SIZE   ((size_t)64 << 30)
 #define LEAST_SIZE     ((size_t)8 << 20)
+#define SMALL_SIZE     ((size_t)1 << 30)   /* if the system gives no more: few processes */
 #define ALIGN          ((size_t)1 << 16)
 /* Blocks are powers of two, their pages are not all touched: address space for
    more than the memory that may be in use, so that holes do not fill it up. */
@@ -402,15 +403,40 @@ static size_t round_up (size_t n, size_t to) {
   return (n + to - 1) / to * to;
 }
 
-/* Offsets of the tables before a heap of 'heap' bytes; returns the whole size. */
-static size_t lay_out (size_t heap, size_t at[5]) {
-  size_t pages = heap >> PAGE_SHIFT;
+/* Offsets of the tables, and last of the heap; and the whole size. */
+struct layout { size_t heap, at[5], size; uint32_t processes; };
+
+static void lay_out (struct layout *l, size_t heap, uint32_t processes) {
+  size_t pages = heap >> PAGE_SHIFT, *at = l->at;
+  l->heap = heap;
+  l->processes = processes;
   at[0] = round_up(sizeof(struct arena_root), PAGE_SIZE);
   at[1] = at[0] + round_up(sizeof(struct thread_record) * MAX_THREADS, PAGE_SIZE);
-  at[2] = at[1] + round_up(sizeof(struct process_record) * MAX_PROCESSES, PAGE_SIZE);
+  at[2] = at[1] + round_up(sizeof(struct process_record) * processes, PAGE_SIZE);
   at[3] = at[2] + round_up(pages, PAGE_SIZE);
   at[4] = round_up(at[3] + pages * sizeof(struct page_link), ALIGN);
-  return at[4] + heap + ALIGN;
+  l->size = at[4] + heap + ALIGN;
+}
+
+static void halve (struct layout *l) {
+  size_t heap = round_up(l->heap / 2, ALIGN);
+  if (heap < LEAST_SIZE) heap = LEAST_SIZE;
+  lay_out(l, heap, heap < SMALL_SIZE ? FEW_PROCESSES : l->processes);
+}
+
+/* Smaller where the system refuses; and then half of what it grants: stacks and the
+   program's own memory need address space too. NULL: it grants nothing. */
+static void *reserve (struct layout *l) {
+  size_t wanted = l->heap;
+  void *base;
+  while ((base = sys_reserve(l->size)) == NULL && l->heap > LEAST_SIZE)
+    halve(l);
+  if (base != NULL && l->heap < wanted && l->heap > LEAST_SIZE) {
+    sys_release(base, l->size);
+    halve(l);
+    base = sys_reserve(l->size);
+  }
+  return base;
 }
 
 int arena_open (void) {
@@ -419,22 +445,16 @@ int arena_open (void) {
   const char *wish = getenv("CONC_ARENA");
   size_t asked = wish != NULL ? parse_size(wish) : 0;
   if (asked != 0 && asked < LEAST_SIZE) asked = LEAST_SIZE;
-  size_t heap = round_up(asked != 0 ? asked * SPREAD : DEFAULT_SIZE, ALIGN);
-  size_t at[5], size;
-  void *base;
-  if (heap < LEAST_SIZE) heap = LEAST_SIZE;
-  for (;;) {  /* smaller where the system refuses */
-    size = lay_out(heap, at);
-    base = sys_reserve(size);
-    if (base != NULL || heap <= LEAST_SIZE)
-      break;
-    heap = round_up(heap / 2, ALIGN);
-  }
+  struct layout l;
+  lay_out(&l, round_up(asked != 0 ? asked * SPREAD : DEFAULT_SIZE, ALIGN), MAX_PROCESSES);
+  void *base = reserve(&l);
   if (base == NULL)
     return CONC_SYSTEM;
+  size_t heap = l.heap, *at = l.at;
   char *begin = (char *)base;
   struct arena_root *r = (struct arena_root *)base;
-  r->size = size;
+  r->size = l.size;
+  r->nprocesses = l.processes;
   r->threads = (struct thread_record *)(void *)(begin + at[0]);
   r->processes = (struct process_record *)(void *)(begin + at[1]);
   r->map = (uint8_t *)(begin + at[2]);

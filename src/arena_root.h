@@ -41,6 +41,7 @@ struct arena_root {
   char *heap;                      /* constant after init */
   uint32_t npages;                 /* constant after init */
   uint32_t limit;                  /* pages that may be in use; constant after init */
+  uint32_t nprocesses;             /* records of processes; constant after init */
   struct thread_record *threads;   /* constant after init */
   struct process_record *processes;/* constant after init */
   uint8_t *map;                    /* a byte a page: the truth; guarded by 'pages' */

@@ -590,7 +590,6 @@ static void open_first (void) {
   static const struct call_lua lua = { bind_pushcancelled, bind_iscancelled };
   pthread_key_create(&host_key, host_ends);
   call_open(&lua);
-  poke_open(bind_pushcancelled);
   state_set_maker(make_state);
   task_poke = poke_task;
 }

@@ -13,6 +13,8 @@
 #include "core_api.h"
 #include "gate.h"
 #include "message.h"
+#include "poke.h"
+#include "state.h"
 #include "sys.h"
 #include "task.h"
 
@@ -22,18 +24,16 @@ void lock_open (void); void rwlock_open (void); void semaphore_open (void);
 void condition_open (void); void event_open (void); void barrier_open (void);
 void queue_open (void); void pipe_open (void); void select_open (void);
 void watch_open (void); void value_open (void); void array_open (void);
-void list_open (void); void dict_open (void); void state_open (void);
+void list_open (void); void dict_open (void); void roster_open (void);
 void thread_open (void); void process_open (void); void keeper_open (void);
-void roster_open (void); void timer_open (void); void pool_open (void);
-void sight_open (void);
+void timer_open (void); void pool_open (void); void sight_open (void);
 
 static void (*const per_process[]) (void) = {
   gate_open, message_open, bundle_open, task_open, roster_open,
   lock_open, rwlock_open, semaphore_open, condition_open, event_open, barrier_open,
   queue_open, pipe_open, select_open, watch_open,
   value_open, array_open, list_open, dict_open,
-  state_open, thread_open, process_open, keeper_open, timer_open, pool_open,
-  sight_open
+  thread_open, process_open, keeper_open, timer_open, pool_open, sight_open
 };
 
 /* {=== once in a state ===} */
@@ -176,28 +176,33 @@ static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;   /* guards: */
 static _Atomic bool opened;        /* and what the openers write before it; also read
                                       without the mutex */
 
-static int open_all (void) {
-  int rc = arena_open();
-  if (rc != CONC_OK)
-    return rc;
+/* First what may fail, and may be tried again. NULL, or what it failed for. */
+static const char *open_all (void) {
+  static bool poked, stated;
+  if (arena_open() != CONC_OK)
+    return "no shared memory could be reserved";
+  if (!poked && !(poked = poke_open(bind_pushcancelled)))
+    return "not enough memory";
+  if (!stated && !(stated = state_open()))
+    return "not enough memory";
   sys_pin((const void *)&opened);
   codec_open(&objects);
   for (size_t i = 0; i < COUNT(per_process); i++)
     per_process[i]();
   store_release(&opened, true);
-  return CONC_OK;
+  return NULL;
 }
 
 void open_process (lua_State *L) {
-  int rc = CONC_OK;
+  const char *lack = NULL;
   if (load_acquire(&opened))
     return;
   pthread_mutex_lock(&opening);
   if (!load_relaxed(&opened))
-    rc = open_all();
+    lack = open_all();
   pthread_mutex_unlock(&opening);
-  if (rc != CONC_OK)
-    luaL_error(L, "conc: no shared memory could be reserved");
+  if (lack != NULL)
+    luaL_error(L, "conc: %s", lack);
 }
 
 void open_state (lua_State *L) {

@@ -459,12 +459,11 @@ void poke_child (void) {
                            memory_order_release);
 }
 
-void poke_open (void (*push) (lua_State *L)) {
-  if (push_cancelled == NULL) {
-    table = calloc(MAX_THREADS, sizeof *table);
-    if (table == NULL)
-      abort();
-    pthread_atfork(before_fork, in_parent, in_child);
-  }
+bool poke_open (void (*push) (lua_State *L)) {
+  table = calloc(MAX_THREADS, sizeof *table);
+  if (table == NULL)
+    return false;
   push_cancelled = push;
+  pthread_atfork(before_fork, in_parent, in_child);
+  return true;
 }

@@ -40,7 +40,7 @@ struct poke {                /* what poke_enter found, for poke_leave */
   uint32_t met;
 };
 
-void poke_open (void (*push_cancelled) (lua_State *L));
+bool poke_open (void (*push_cancelled) (lua_State *L));   /* once; false: not enough memory */
 /* The calling thread runs Lua code in L from now on; ... no more. */
 void poke_enter (lua_State *L, struct poke *before);
 void poke_leave (const struct poke *before);

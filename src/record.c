@@ -177,7 +177,7 @@ bool record_look (thread_key key) {
 /* {=== processes ===} */
 
 struct process_record *process_at (uint32_t index) {
-  return &root->processes[index < MAX_PROCESSES ? index : 0];
+  return &root->processes[index < root->nprocesses ? index : 0];
 }
 
 struct process_record *process_mine (void) {
@@ -190,11 +190,12 @@ int process_count (void) {
 
 static struct process_record *claim_process (uint32_t word) {
   uint32_t from = load_relaxed(&root->process_hint);
-  for (uint32_t n = 0; n < MAX_PROCESSES; n++) {
-    struct process_record *p = &root->processes[(from + n) % MAX_PROCESSES];
+  uint32_t all = root->nprocesses;
+  for (uint32_t n = 0; n < all; n++) {
+    struct process_record *p = &root->processes[(from + n) % all];
     uint32_t old = load_relaxed(&p->owner);
     if (STATE(old) == PROCESS_FREE && cas_acqrel(&p->owner, &old, word)) {
-      p->index = (from + n) % MAX_PROCESSES;
+      p->index = (from + n) % all;
       raise_top(&root->process_top, p->index + 1);
       store_relaxed(&root->process_hint, p->index + 1);
       store_relaxed(&p->bell, 0);

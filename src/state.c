@@ -740,12 +740,21 @@ void state_set_maker (lua_CFunction f) {
   maker = f;
 }
 
-void state_open (void) {
+static int make_coroutine (lua_State *L) {
+  lua_newthread(L);
+  return 0;
+}
+
+bool state_open (void) {
   lua_State *L = lua_newstate(probe_alloc, NULL);
-  if (L != NULL) {
-    lua_newthread(L);
-    lua_close(L);
+  if (L == NULL)
+    return false;
+  lua_pushcfunction(L, make_coroutine);
+  bool made = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  lua_close(L);
+  if (made) {
+    store_relaxed(&seeds, sys_entropy());
+    pthread_atfork(before_fork, in_parent, in_child);
   }
-  store_relaxed(&seeds, sys_entropy());
-  pthread_atfork(before_fork, in_parent, in_child);
+  return made;
 }

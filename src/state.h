@@ -36,7 +36,7 @@
 
 struct coroutines;
 
-void state_open (void);                   /* at load */
+bool state_open (void);                   /* at load; false: not enough memory */
 /* What opens the libraries of a fresh state, before its image is taken; a
    program must then find it as it would find a new one. Set once. */
 void state_set_maker (lua_CFunction maker);

@@ -65,6 +65,7 @@ void sys_forget_output (void);
 
 /* memory */
 void *sys_reserve (size_t size);    /* shared, untouched, inherited; NULL */
+void sys_release (void *at, size_t size);    /* what was reserved */
 void sys_populate (void *at, size_t size);   /* touch ahead, best effort */
 void sys_give_back (void *at, size_t size);  /* contents lost, pages returned */
 size_t sys_memory (void);           /* bytes of physical memory */

@@ -347,6 +347,10 @@ void *sys_reserve (size_t size) {
   return at;
 }
 
+void sys_release (void *at, size_t size) {
+  munmap(at, size);
+}
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif

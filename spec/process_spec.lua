@@ -248,3 +248,54 @@ describe("conc.process", function ()
     for i = 1, 3 do assert.is_true(noise[i]:result(soon) > 0) end
   end)
 end)
+
+-- Those of a C library, or of a module for POSIX: conc is told of them by the system.
+describe("a fork of the host's own", function ()
+  it("gives a process like any", function ()
+    local fork = require "fork"
+    local q, n, lock = conc.queue(), conc.value(5), conc.lock()
+    assert.are.equal(0, fork(function ()
+      assert(lock:acquire() == true)
+      assert(n:add(2) == 7)
+      lock:release()
+      assert(conc.thread(function () return 1 end):result(20) == 1)
+      assert(conc.process(function () return 2 end):result(20) == 2)
+      q:put("done")
+    end))
+    assert.are.equal("done", q:get(soon))
+    assert.are.equal(7, n:get())
+    assert.are.equal(-9, fork(function ()
+      lock:acquire()
+      q:put(conc.process(function () conc.sleep(60) end))
+      conc.current()  -- a thread like the main one
+      os.execute "true"
+      fork(function () conc.sleep(0.01) end)
+      assert(q:get(20):kill())
+      local self = io.open("/proc/self/stat"):read("n")
+      os.execute("kill -9 " .. self)
+      conc.sleep(60)
+    end))
+    assert.are.same({true, "abandoned"}, {lock:acquire(soon)})
+    lock:release()
+  end)
+
+  -- One held what the other waited for, and the other way round.
+  it("goes on beside those of conc", function ()
+    local r = helper.run_script([[
+      local conc = require "conc"
+      local fork = require "fork"
+      local stop = conc.event()
+      local forks = conc.thread(function ()
+        local n = 0
+        while not stop:is_set() do n = n + 1 + require "fork"() end
+        return n
+      end)
+      for i = 1, 500 do conc.process(function () end):join(20) end
+      for i = 1, 50 do fork() end
+      stop:set()
+      print(forks:result(20) > 0)
+    ]], { timeout = 30 })
+    assert.is_false(r.timeout)
+    assert.are.equal("true\n", r.out, r.err)
+  end)
+end)

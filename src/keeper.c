@@ -88,13 +88,14 @@ static bool answer (void) {
   return true;
 }
 
-/* Of the program's first process: do others live, children of dead ones too? */
+/* Of the program's first process: do others live, or begin to, children of dead ones
+   too? */
 static bool has_descendants (void) {
   struct process_record *me = process_mine();
   int n = process_count();
   for (int i = 0; i < n; i++) {
     uint32_t owner = load_relaxed(&process_at((uint32_t)i)->owner);
-    if ((uint32_t)i != me->index && (owner & 7) >= PROCESS_LIVE)
+    if ((uint32_t)i != me->index && (owner & 7) != PROCESS_FREE)
       return load_relaxed(&me->owner) >> 3 == me->index;
   }
   return false;
@@ -269,7 +270,13 @@ void keeper_again (void) {
 /* {=== load and fork ===} */
 
 static void before_fork (void) { pthread_mutex_lock(&lock); }
-static void in_parent (void) { pthread_mutex_unlock(&lock); }
+
+/* Of a child of the host's own nobody else tells the keeper. */
+static void in_parent (void) {
+  pthread_mutex_unlock(&lock);
+  if (load_relaxed(&running))
+    keeper_work();
+}
 
 /* By syscall, which is used before: the page with close would be one more fault. */
 static void in_child (void) {

@@ -189,6 +189,7 @@ static const char *open_all (void) {
   codec_open(&objects);
   for (size_t i = 0; i < COUNT(per_process); i++)
     per_process[i]();
+  record_forks();
   store_release(&opened, true);
   return NULL;
 }

@@ -547,7 +547,9 @@ void process_bury (struct process_record *p, uint32_t generation) {
 
 /* {=== forks that are not ours ===} */
 
-/* A host's own fork(): its child is a process like any, counted at the fork. */
+/* A host's own fork(): its child is a process like any, counted at the fork. These
+   are the first to run before it: 'handles_mutex' is taken before those of other files,
+   as around a fork of ours. */
 static __thread struct process_record *foreign;
 
 static void before_fork (void) {
@@ -577,5 +579,8 @@ void record_open (void) {
   mine = claim_process(OWNED(0, PROCESS_EMBRYO));
   set_live(mine, 0, getpid());
   self();
+}
+
+void record_forks (void) {
   pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }

@@ -160,6 +160,8 @@ struct process_record *process_embryo (bool inherit);
 void process_drop_embryo (struct process_record *p);
 void process_born_parent (struct process_record *p, pid_t pid);
 void process_born_child (struct process_record *p);
+/* At load, after all others that want to be told of forks (pthread_atfork). */
+void record_forks (void);
 /* The caller's process ends in good order: drops its handles, frees its records. */
 void process_leave (void);
 /* The same of a child whose parent buries it at once: most is left to him. */

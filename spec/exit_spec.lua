@@ -289,6 +289,7 @@ describe("a child process", function ()
   -- Between the flush and the fork other threads write on: what was in the buffers then
   -- was in the child's copies too, and written at its end.
   it("prints nothing of what threads of its parent print meanwhile", function ()
+    helper.needs_fork()
     local name = os.tmpname()
     local r = ends(([[
       local stop = conc.event()

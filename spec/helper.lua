@@ -42,6 +42,13 @@ function helper.needs_signals()
   end
 end
 
+-- Skips the test that forks while other threads allocate.
+function helper.needs_fork()
+  if helper.sanitizer == "asan" then
+    pending("a lock of ASan's allocator that a thread holds stays held in a forked child")
+  end
+end
+
 -- Skips the test where strace would see what is not the program's own.
 function helper.needs_strace()
   if helper.sanitizer == "valgrind" then pending("valgrind makes system calls of its own") end

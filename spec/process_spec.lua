@@ -215,9 +215,7 @@ describe("conc.process", function ()
   end)
 
   it("survives forks while other threads lock, allocate and print", function ()
-    if helper.sanitizer == "asan" then
-      pending("what a thread holds of ASan's allocator at the fork, the child never gets")
-    end
+    helper.needs_fork()
     local stop = conc.event()
     local noise = {}
     for i = 1, 3 do
@@ -281,6 +279,7 @@ describe("a fork of the host's own", function ()
 
   -- One held what the other waited for, and the other way round.
   it("goes on beside those of conc", function ()
+    helper.needs_fork()
     local r = helper.run_script([[
       local conc = require "conc"
       local fork = require "fork"

@@ -74,6 +74,7 @@ describe("a process that is listed", function ()
   -- It was listed before it was forked, and what its task said of it then was true of
   -- the program's first process: to kill the one that was to come killed that.
   it("is there to be killed, and nobody else is", function ()
+    helper.needs_fork()
     local r = helper.run_script [[
       local conc = require "conc"
       local stop = conc.event()

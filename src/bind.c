@@ -116,8 +116,6 @@ struct block *bind_sent (lua_State *L, int idx) {
 void bind_own (lua_State *L, struct handle *h, struct block *b) {
   if (b == NULL)
     bind_full(L);
-  if (is_task(b))  /* nobody else knows it yet */
-    store_relaxed(&task_of(b)->handles, 1);
   h->slot = handle_first(b);
   if (h->slot == UINT32_MAX) {
     block_destroy(b);
@@ -125,6 +123,8 @@ void bind_own (lua_State *L, struct handle *h, struct block *b) {
   }
   h->block = b;
   h->process = (uint32_t)load_relaxed(&process_mine()->pid);
+  if (is_task(h->block))
+    store_relaxed(&task_of(h->block)->handles, 1);  /* nobody else has one yet */
   if (b->kind != KIND_FUTURE)  /* of those there are many, and few are sent: bind_sent */
     remember(L, b);  /* lack of memory here: the handle's __gc lets go */
 }

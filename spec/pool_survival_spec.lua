@@ -337,11 +337,12 @@ helper.each_pool(function (open, kind)
   end)
 end)
 
-helper.each_pool(function (open)
+helper.each_pool(function (open, kind)
   -- A task that waits for another of its pool runs that itself. A cancel of the inner
   -- one took that of the outer along: it went on for ever.
   for _, order in ipairs { "the inner first", "the outer first" } do
     it("a task and the one that it runs inside are both cancelled, " .. order, function ()
+      if kind == "process" then helper.needs_signals() end
       local pool <close> = open(1)
       for _ = 1, 20 do
         local started, inner = conc.event(), conc.queue()
@@ -370,6 +371,7 @@ helper.each_pool(function (open)
   end
 
   it("terminate stops a task that swallows the end of the one that it ran", function ()
+    if kind == "process" then helper.needs_signals() end
     local beats, started = conc.value(0), conc.event()
     local pool = open(1)
     local outer = pool:submit(function ()

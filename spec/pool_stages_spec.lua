@@ -13,7 +13,8 @@ local troubles = {
   error = { does = function () error("planned", 0) end, told = "^planned" },
   exit = { does = function () os.exit(7) end, told = "os%.exit%(7%)" },
   -- the one crash that a sanitizer leaves to the system
-  crash = { does = function () os.execute("kill -ILL $PPID") end, told = "killed by signal 4" },
+  crash = { does = function () require("conc").current():kill("ILL") end,
+            told = "killed by signal 4" },
 }
 
 -- A userdata that runs 'encode' where it is sent, and 'decode' where it arrives; here
@@ -188,6 +189,9 @@ helper.each_pool(function (open, kind)
   for _, name in ipairs { "exit", "crash" } do
     for stage, call in pairs(own) do
       it(("an %s while %s is the program's own"):format(name, stage), function ()
+        if name == "crash" and helper.sanitizer == "valgrind" then
+          pending("a SIGILL from without, while valgrind is not waiting, makes it wait for itself")
+        end
         local run_ = helper.run_script(rigged_code .. ([[
           local conc = require "conc"
           local function echo(x) return x end

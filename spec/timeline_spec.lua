@@ -48,6 +48,16 @@ longest waits
     assert.are.equal(plain(expected) .. "#  runs    .  waits    x  waits for a lock\n", plain(drawing))
   end)
 
+  it("names who told his name by what he began with, and who told none", function ()
+    local drawing = draw([==[
+[{"ph":"M","pid":7,"name":"trace","args":{"name":"conc"}}
+,{"ph":"B","pid":7,"tid":4,"ts":0.000,"cat":"process","name":"pool-3"}
+,{"ph":"X","pid":7,"tid":5,"ts":0.000,"dur":10.000,"cat":"wait","name":"get","args":{"of":"queue","at":""}}
+]==], { width = 59 })
+    assert.is_truthy(drawing:find('process 7 "pool-3"\n  A pool-3 ', 1, true), drawing)
+    assert.is_truthy(drawing:find("  B (conc's own) ", 1, true), drawing)
+  end)
+
   it("reads a trace that breaks off in the middle of a line", function ()
     local whole, broken = draw(trace), draw(trace .. ',{"ph":"X","pid":7,"tid":1,"ts":990')
     assert.are.equal(whole, broken)

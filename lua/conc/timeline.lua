@@ -81,7 +81,7 @@ end
 -- ---- what happened -----------------------------------------------------------------
 
 local function new_lane(self, key, event)
-  local lane = {pid = event.pid, tid = event.tid, name = "?", spans = {}, open = {}}
+  local lane = {pid = event.pid, tid = event.tid, name = "(conc's own)", spans = {}, open = {}}
   self.lanes[key] = lane
   self.order[#self.order + 1] = lane
   return lane
@@ -100,12 +100,17 @@ function handle.M(self, e)
   if e.name == "process_name" then
     self.processes[e.pid] = e.args.name
   elseif e.name == "thread_name" then
-    lane_of(self, e).name = e.args.name
+    local lane = lane_of(self, e)
+    lane.name, lane.named = e.args.name, true
   end
 end
 
 function handle.B(self, e)
   local lane = lane_of(self, e)
+  if not lane.begun and not lane.named and (e.cat == "thread" or e.cat == "process") then
+    lane.name = e.name  -- a pool's template tells it no other way
+    if e.cat == "process" then self.processes[e.pid] = self.processes[e.pid] or e.name end
+  end
   lane.begun = true
   lane.open[#lane.open + 1] = e
 end

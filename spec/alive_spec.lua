@@ -27,6 +27,28 @@ describe("without /proc", function ()
     assert.are.equal("60\n", run.out, run.err)
   end)
 
+  -- A zombie that is not one's own child, and whose parent does not reap it.
+  it("what another's child held is had when it was killed", function ()
+    local run = helper.run_script([[
+      local conc = require "conc"
+      require("fail").hide_proc()
+      local lock, held, pids = conc.lock(), conc.event(), conc.queue()
+      local p = conc.process(function ()
+        local child = conc.process(function () lock:acquire() held:set() conc.sleep() end)
+        pids:put(child:pid())
+        child:error()
+      end)
+      held:wait()
+      local pid = pids:get()
+      p:kill("STOP")
+      os.execute("kill -KILL " .. pid)
+      print(lock:acquire(10))
+      p:kill("CONT")
+      p:join()
+    ]])
+    assert.are.equal("true\tabandoned\n", run.out, run.err)
+  end)
+
   it("a live holder keeps its lock", function ()
     local run = helper.run_script([[
       local conc = require "conc"

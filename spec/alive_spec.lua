@@ -2,6 +2,22 @@
 -- descriptor is left to read it by.
 local helper = require "spec.helper"
 
+-- A program in which a process holds a lock, and another waits for that.
+local function waits_for_a_lock(before, meanwhile)
+  return 'local conc = require "conc"\n' .. before .. [[
+    local lock, held, go = conc.lock(), conc.event(), conc.event()
+    local p = conc.process(function ()
+      lock:acquire() held:set() go:wait() lock:release()
+      return "released"
+    end)
+    held:wait()
+  ]] .. meanwhile .. [[
+    print(lock:acquire(0.3))
+    go:set()
+    print(p:result())
+  ]]
+end
+
 describe("without /proc", function ()
   -- The keeper, sweeping after one process, waited for a guard held by another that
   -- was a zombie: only the keeper reaps zombies, and only /proc told of them.
@@ -50,19 +66,7 @@ describe("without /proc", function ()
   end)
 
   it("a live holder keeps its lock", function ()
-    local run = helper.run_script([[
-      local conc = require "conc"
-      require("fail").hide_proc()
-      local lock, held, go = conc.lock(), conc.event(), conc.event()
-      local p = conc.process(function ()
-        lock:acquire() held:set() go:wait() lock:release()
-        return "released"
-      end)
-      held:wait()
-      print(lock:acquire(0.3))
-      go:set()
-      print(p:result())
-    ]])
+    local run = helper.run_script(waits_for_a_lock("require('fail').hide_proc()\n", ""))
     assert.are.equal("nil\ttimeout\nreleased\n", run.out, run.err)
   end)
 end)
@@ -71,20 +75,10 @@ describe("without a descriptor left", function ()
   -- What could not be opened counted as not there: a live process as dead.
   it("a live holder keeps its lock", function ()
     local script = os.tmpname()
-    helper.write_file(script, [[
-      local conc = require "conc"
-      local lock, held, go = conc.lock(), conc.event(), conc.event()
-      local p = conc.process(function ()
-        lock:acquire() held:set() go:wait() lock:release()
-        return "released"
-      end)
-      held:wait()
+    helper.write_file(script, waits_for_a_lock("", [[
       local files = {}
       repeat files[#files + 1] = io.open("/dev/null") until not io.open("/dev/null")
-      print(lock:acquire(0.3))
-      go:set()
-      print(p:result())
-    ]])
+    ]]))
     local run = helper.run_script(nil, { command = { "sh", "-c",
       ("ulimit -n 64; exec %s %s"):format(helper.lua, script) } })
     os.remove(script)

@@ -322,30 +322,12 @@ describe("the tour", function ()
   end)
 end)
 
--- A comment '--> text' announces a line of output; '...' stands for anything in it.
-local function announced(block)
-  local list = {}
-  for text in block:gmatch("%-%-> ([^\n]+)") do
-    local pattern = text:gsub("%s+", " "):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
-    list[#list + 1] = "^" .. pattern .. "$"
-  end
-  return list
-end
-
 describe("docs/guide.md", function ()
   local number = 0
   for block in read_file("docs/guide.md"):gmatch("\n```lua\n(.-\n)```") do
     number = number + 1
     it("program " .. number .. " prints what it announces", function ()
-      local run = helper.run_script(block, { timeout = 30 })
-      ended_well(run)
-      local printed, at = lines(run.out), 0
-      for _, pattern in ipairs(announced(block)) do
-        repeat
-          at = at + 1
-          assert.is_truthy(printed[at], ("no %q in:\n%s"):format(pattern, run.out))
-        until printed[at]:gsub("%s+", " "):find(pattern)
-      end
+      helper.prints_what_it_says(block, helper.run_script(block, { timeout = 30 }))
     end)
   end
 

@@ -316,6 +316,40 @@ function helper.run_script(code, opts)
   return result
 end
 
+-- ---- programs in documents ------------------------------------------------------
+
+-- A comment '--> text' announces a line of output; '...' stands for anything in it. The lines
+-- that a program's comments announce: {text =, pattern =}.
+local function announced(code)
+  local list = {}
+  for text in code:gmatch("%-%-> ([^\n]+)") do
+    local pattern = text:gsub("%s+", " "):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
+    list[#list + 1] = { text = text, pattern = "^" .. pattern .. "$" }
+  end
+  return list
+end
+
+-- The run of a program printed each line that its comments announce, in that order; where
+-- 'no_other' is true, no other.
+function helper.prints_what_it_says(code, run, no_other)
+  local told = ("\nprogram:\n%s\nout:\n%s\nerr:\n%s"):format(code, run.out, run.err)
+  assert.is_false(run.timeout, "took too long" .. told)
+  assert.are.equal(0, run.code, "exit code" .. told)
+  assert.are.equal("", run.err, told)
+  assert.are.equal(0, run.left, "left processes behind" .. told)
+  local list, at = announced(code), 1
+  for line in run.out:gmatch("[^\n]+") do
+    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+    local this = list[at]
+    if this and line:find(this.pattern) then
+      at = at + 1
+    elseif no_other then
+      error(("line %q, announced: %q%s"):format(line, this and this.text or "no more", told), 2)
+    end
+  end
+  assert.is_nil(list[at], "what is not printed was announced" .. told)
+end
+
 -- Runs a script and presses Ctrl-C once it has printed 'when' ("ready").
 function helper.interrupt_script(code, opts)
   local copy = { signal = 2, when = "ready", after = 0.1 }

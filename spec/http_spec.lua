@@ -1138,29 +1138,14 @@ describe("conc.http", function ()
     end)
   end)
 
-  -- The programs of docs/http.md, with our servers in place of those that they name; a
-  -- comment '--> text' announces output, '...' standing for anything.
+  -- The programs of docs/http.md, with our servers in place of those that they name.
   it("does what docs/http.md shows", function ()
-    local function announced(block)
-      local list = {}
-      for text in block:gmatch("%-%-> ([^\n]+)") do
-        local pattern = text:gsub("%s+", " "):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
-        list[#list + 1] = "^" .. pattern .. "$"
-      end
-      return list
-    end
     local blocks = 0
     for block in read("docs/http.md"):gmatch("\n```lua\n(.-\n)```") do
       blocks = blocks + 1
       local program = block:gsub("https://example%.org", nginx.http)
         :gsub("https://api%.example%.org", bad.url)
-      local run = helper.run_script(program)
-      assert.are.equal(0, run.code, run.err)
-      local patterns, at = announced(block), 1
-      for line in run.out:gmatch("[^\n]+") do
-        if patterns[at] and line:gsub("%s+", " "):find(patterns[at]) then at = at + 1 end
-      end
-      assert.is_nil(patterns[at], ("program %d printed:\n%s"):format(blocks, run.out))
+      helper.prints_what_it_says(block, helper.run_script(program))
     end
     assert.is_true(blocks >= 8)
   end)

@@ -131,41 +131,13 @@ end)
 
 -- ---- programs ---------------------------------------------------------------------
 
--- A comment '--> text' announces a line of output; '...' stands for anything in it.
-local function announced(code)
-  local list = {}
-  for text in code:gmatch("%-%-> ([^\n]+)") do
-    local pattern = text:gsub("%s+", " "):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
-    list[#list + 1] = { pattern = "^" .. pattern .. "$", text = text }
-  end
-  return list
-end
-
-local function prints_what_it_says(code, run)
-  local told = ("\nprogram:\n%s\nout:\n%s\nerr:\n%s"):format(code, run.out, run.err)
-  assert.is_false(run.timeout, "took too long" .. told)
-  assert.are.equal(0, run.code, "exit code" .. told)
-  assert.are.equal("", run.err, told)
-  assert.are.equal(0, run.left, "left processes behind" .. told)
-  local n = 0
-  for line in run.out:gmatch("[^\n]+") do
-    n = n + 1
-    local expected = announced(code)[n]
-    assert.is_truthy(expected, "more lines than announced" .. told)
-    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
-    assert.is_truthy(line:find(expected.pattern),
-                     ("line %d: %q, announced: %q%s"):format(n, line, expected.text, told))
-  end
-  assert.are.equal(#announced(code), n, "lines" .. told)
-end
-
 describe("the example of", function ()
   for _, section in ipairs(manual.sections()) do
     for _, entry in ipairs(section.module and {} or section) do
       it(entry.name .. " prints what it says", function ()
         local run = helper.run_script('local conc = require "conc"\n' .. entry.example,
                                       { timeout = 20 })
-        prints_what_it_says(entry.example, run)
+        helper.prints_what_it_says(entry.example, run, true)
       end)
     end
   end
@@ -186,7 +158,7 @@ describe("beside a server, the example of", function ()
       it(entry.name .. " prints what it says", function ()
         local code = entry.example:gsub("http://localhost:8000", server.url)
         local run = helper.run_script(section.prelude .. code, { timeout = 20 })
-        prints_what_it_says(entry.example, run)
+        helper.prints_what_it_says(entry.example, run, true)
       end)
     end
   end
@@ -197,7 +169,7 @@ describe("the README", function ()
   for code in read_file("README.md"):gmatch("```lua\n(.-)```") do
     n = n + 1
     it("has a program, number " .. n .. ", that prints what it says", function ()
-      prints_what_it_says(code, helper.run_script(code, { timeout = 30 }))
+      helper.prints_what_it_says(code, helper.run_script(code, { timeout = 30 }), true)
     end)
   end
 end)

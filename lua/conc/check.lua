@@ -94,6 +94,18 @@ function check.options(call, given, known)
   return all
 end
 
+-- A call '[options,] f, ...': make(options or nil, f, ...).
+function check.optional(call, make)
+  return function (first, ...)
+    if type(first) == "table" then
+      if type((...)) ~= "function" then check.argument(call, 2, "function", (...)) end
+      return make(first, ...)
+    end
+    if type(first) ~= "function" then check.argument(call, 1, "function", first) end
+    return make(nil, first, ...)
+  end
+end
+
 -- Is it what a call '[options,] f, ...' may take for f?
 function check.callable(value)
   if type(value) == "function" then return true end

@@ -137,11 +137,4 @@ local function generate(options, f, ...)
   return g, nil, nil, g
 end
 
-return function (first, ...)
-  if type(first) == "table" then
-    if type((...)) ~= "function" then check.argument("generate", 2, "function", (...)) end
-    return generate(first, ...)
-  end
-  if type(first) ~= "function" then check.argument("generate", 1, "function", first) end
-  return generate(nil, first, ...)
-end
+return check.optional("generate", generate)

@@ -96,11 +96,4 @@ local function supervise(options, f, ...)
   return thread
 end
 
-return function (first, ...)
-  if type(first) == "table" then
-    if type((...)) ~= "function" then check.argument("supervise", 2, "function", (...)) end
-    return supervise(first, ...)
-  end
-  if type(first) ~= "function" then check.argument("supervise", 1, "function", first) end
-  return supervise(nil, first, ...)
-end
+return check.optional("supervise", supervise)

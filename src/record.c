@@ -92,12 +92,8 @@ static void end_life (struct thread_record *t) {
   store_release(&t->generation, load_relaxed(&t->generation) + 1);
 }
 
-struct thread_record *record_attach (void) {
-  struct thread_record *t = claim(mine);
-  if (t == NULL) {
-    fprintf(stderr, "conc: more than %d threads\n", MAX_THREADS);
-    abort();
-  }
+/* What it held, and where it waited. */
+static void forget (struct thread_record *t) {
   store_relaxed(&t->depth, 0);
   store_relaxed(&t->doomed, NULL);
   store_relaxed(&t->destroying, 0);
@@ -109,6 +105,16 @@ struct thread_record *record_attach (void) {
   store_relaxed(&t->node.gate, NULL);
   store_relaxed(&t->again.gate, NULL);
   store_relaxed(&t->more, NULL);
+}
+
+struct thread_record *record_attach (void) {
+  struct thread_record *t = claim(mine);
+  if (t == NULL) {
+    fprintf(stderr, "conc: more than %d threads\n", MAX_THREADS);
+    abort();
+  }
+  kill_order();
+  forget(t);
   store_relaxed(&t->tid, (int32_t)sys_tid());
   store_relaxed(&t->id, 0);
   store_relaxed(&t->task, NULL);
@@ -523,6 +529,7 @@ static void sweep (struct process_record *p) {
     struct thread_record *t = &root->threads[i];
     if (of_process(t, p)) {
       block_unref(&t->task);
+      forget(t);
       end_life(t);
       store_release(&t->owner, 0);
     }

@@ -9,6 +9,9 @@
 **      free (owner 0) --record_attach--> live --record_detach--> free
 **                                          \--its process dies--> swept, free
 **
+** A free record notes nothing: who has just claimed it may be killed before it has
+** written there, and what stands there would be taken for what it held.
+**
 ** A key names one life of a record: generation << 16 | index. Ending that life
 ** is one store (the generation goes up); whoever held a lock under the old
 ** key is then known to have ended.

@@ -247,6 +247,7 @@ static void bury_found (void) {
 static bool make_look (uint32_t how) {
   uint32_t mine = process_mine()->index + 1;
   bool some = false;
+  fence_full();  /* what the caller has said, then the look: at how many there are, too */
   for (int i = 0; i < thread_count(); i++) {
     struct thread_record *t = record_at((uint32_t)i);
     uint32_t word = load_full(&t->word);

@@ -219,36 +219,13 @@ void dead_hand_settle (struct dead_hand *h, struct block *b) {
     }
 }
 
-static void search_hand (struct thread_record *whose, hand_search *search,
-                         void *container) {
-  struct dead_hand h = { .whose = whose, .n = 0 };
+void dead_hand_search (struct thread_record *dead, hand_search *search, void *container) {
+  struct dead_hand h = { .whose = dead, .n = 0 };
   for (int i = 0; i < HELD_MAX; i++) {
-    struct block *b = load_relaxed(&whose->held[i]);
+    struct block *b = load_relaxed(&dead->held[i]);
     if (b != NULL)
       h.held[h.n++] = b;
   }
   if (h.n > 0)
     search(&h, container);
-}
-
-/* Had the record's thread taken, or asked for, the guard when it died? */
-static bool died_at (struct thread_record *t, struct guard *g) {
-  uint32_t owner = load_acquire(&t->owner);
-  if (owner == 0
-      || (load_acquire(&process_at(owner - 1)->owner) & 7) != PROCESS_DEAD)
-    return false;
-  for (uint32_t d = load_relaxed(&t->depth); d > 0; d--)
-    if (load_relaxed(&t->guards[d - 1]) == g)
-      return true;
-  return false;
-}
-
-void dead_hands (struct guard *g, struct thread_record *dead,
-                 hand_search *search, void *container) {
-  search_hand(dead, search, container);
-  for (int i = 0; i < thread_count(); i++) {
-    struct thread_record *t = record_at((uint32_t)i);
-    if (t != dead && died_at(t, g))
-      search_hand(t, search, container);
-  }
 }

@@ -173,20 +173,16 @@ static inline void cell_settle (cell c) {
     arena_settle(cell_block(c));
 }
 
-/*
-** For a repair: what the dead have in their hands, and what of that is found in
-** its place. The dead are the last holder of the guard, and those before him
-** whose repair he did not live to finish.
-*/
+/* For a repair: what the dead one has in its hand, and what of that is found in its
+   place. */
 struct dead_hand {
   struct thread_record *whose;
   int n;
   struct block *held[HELD_MAX];
 };
 typedef void hand_search (struct dead_hand *h, void *container);
-/* Calls 'search' for each hand that is not empty. */
-void dead_hands (struct guard *g, struct thread_record *dead,
-                 hand_search *search, void *container);
+/* Calls 'search' if the hand is not empty. */
+void dead_hand_search (struct thread_record *dead, hand_search *search, void *container);
 /* The block was found in its place: it is no longer in the hand. */
 void dead_hand_settle (struct dead_hand *h, struct block *b);
 static inline void dead_hand_settle_cell (struct dead_hand *h, cell c) {

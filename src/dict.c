@@ -521,7 +521,7 @@ static void count_again (struct dict *d) {
 
 static void dict_repair (struct guard *g, struct thread_record *dead) {
   struct dict *d = containerof(g, struct dict, monitor.guard);
-  dead_hands(g, dead, search, d);
+  dead_hand_search(dead, search, d);
   count_again(d);
   monitor_repair(&d->monitor);
 }

@@ -412,7 +412,7 @@ static void search (struct dead_hand *h, void *container) {
 static void list_repair (struct guard *g, struct thread_record *dead) {
   struct list *l = containerof(g, struct list, monitor.guard);
   repair_shift(l);
-  dead_hands(g, dead, search, l);
+  dead_hand_search(dead, search, l);
   monitor_repair(&l->monitor);
 }
 

@@ -59,7 +59,10 @@ static bool equals (const struct model *m) {
     key_of(the_dict(), k, &key);
     if (dict_get(the_dict(), &key, &r) != CONC_OK)
       return false;
-    if (m->there[k] ? !reads(&r, m->id[k]) : r.value.type != DATUM_NONE)
+    bool nothing = r.value.type == DATUM_NONE;
+    if (!m->there[k])
+      reading_drop(&r);
+    if (m->there[k] ? !reads(&r, m->id[k]) : !nothing)
       return false;
   }
   return true;
@@ -237,6 +240,39 @@ static bool each_step_of (uint32_t from, uint32_t n, uint32_t gone, struct chang
     ++*steps;
   }
   return good;
+}
+
+/* A change by one that dies at it, and then by one that may die when he takes over. */
+static bool two_deaths (struct change first, struct change second) {
+  static struct model old, either[4];
+  size_t before = kit_live();
+  bool good = false;
+  fill(&old, 8, 13);
+  for (int i = 0; i < 4; i++) {
+    either[i] = old;
+    if (i & 1) apply_to_model(&either[i], &first);
+    if (i & 2) apply_to_model(&either[i], &second);
+  }
+  struct doomed d = { change_subject, &first, 1 + (long)chance(100) };
+  siginfo_t info;
+  pid_t one = spawn(die_at, &d);
+  waitid(P_PID, (id_t)one, &info, WEXITED | WNOWAIT);  /* nobody has been told */
+  survives(change_subject, &second, 1 + (long)chance(200));
+  waitpid(one, NULL, 0);
+  process_look_around();
+  for (int i = 0; i < 4; i++)
+    good = good || equals(&either[i]);
+  good = good && valid();
+  block_unref(&subject);
+  return good && kit_live() == before;
+}
+
+static void test_two_deaths (void) {
+  bool good = true;
+  for (int i = 0; i < 500 && good; i++)
+    good = two_deaths((struct change){ 8 + chance(20), random32(), chance(4) == 0 },
+                      (struct change){ 8 + chance(20), random32(), chance(4) == 0 });
+  ok(good, "so is each of two, of which the second may be killed when it takes over");
 }
 
 static void test_every_step (void) {
@@ -431,6 +467,7 @@ int main (void) {
   test_other_steps();
   test_incr_steps();
   test_every_step();
+  test_two_deaths();
   test_random_kills();
   return end();
 }

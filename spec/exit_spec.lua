@@ -126,7 +126,7 @@ describe("the end of a program", function ()
       conc.process({daemon = true}, function () conc.sleep(math.huge) end)
       conc.process({daemon = true}, stubborn)
       conc.process({daemon = true}, function ()
-        os.execute "kill -STOP $PPID"
+        os.execute("kill -STOP " .. conc.current():pid())
         while true do end
       end)
       conc.sleep(0.2)
@@ -264,7 +264,7 @@ describe("an error that nobody asks for", function ()
       local p = conc.process({name = "meant"}, function () conc.sleep(60) end)
       p:kill()
       local q = conc.process({name = "self"}, function ()
-        os.execute "kill -9 $PPID"
+        os.execute("kill -9 " .. conc.current():pid())
         conc.sleep(60)
       end)
     ]]

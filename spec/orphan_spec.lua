@@ -45,7 +45,7 @@ describe("no orphan is left", function ()
   it("by a parent that was terminated", function ()
     local r = run(tree .. [[
       conc.sleep(0.5)
-      os.execute "kill -TERM $PPID"
+      os.execute("kill -TERM " .. conc.current():pid())
       conc.sleep(60)
     ]])
     assert.are.equal(15, r.signal)

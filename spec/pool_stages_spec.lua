@@ -201,7 +201,8 @@ helper.each_pool(function (open, kind)
           local busy = pool:submit(conc.sleep, 600)
           %s
         ]]):format(name == "exit" and "os.exit(7)"
-                   or "os.execute('kill -ILL $PPID') while true do end", kind, call),
+                   or "os.execute('kill -ILL ' .. conc.current():pid()) while true do end",
+                   kind, call),
           { timeout = 30 })
         assert.is_falsy(run_.timeout)
         if name == "exit" then

@@ -123,7 +123,9 @@ describe("conc.dump", function ()
   -- It said "work object (timeout in -4.8 s)": of a wait that had a deadline at first.
   it("tells that a pool's worker waits for work, without end", function ()
     local pool <close> = conc.process_pool { workers = 2, name = "idle" }
-    pool:map(math.abs, { 1, 2, 3, 4 })
+    local both = conc.barrier(2)  -- each worker has had a task: they have begun
+    local function meet() both:wait() end
+    conc.wait { pool:submit(meet), pool:submit(meet) }
     dump_shows("idle/worker-1", "waiting +work +[%d.]+ s$")
     dump_shows("idle/worker-2", "waiting +work +[%d.]+ s$")
   end)

@@ -237,16 +237,28 @@ function checks.read_then_crunch()
   has(("5 files, %d words: "):format(words), run_example("read_then_crunch", "examples/pages"))
 end
 
-function checks.which_one()
+-- Its output, and whether both kinds of pools waited faster than the serial loop.
+local function run_which_one()
   local out = run_example("which_one")
+  local faster = true
   assert.are.equal(5, #lines(out))
   for _, work in ipairs { "sleep", "files", "network", "computing" } do
     local pattern = "\n" .. work .. " +([%d.]+) s +([%d.]+) s +([%d.]+) s"
     local serial, threads, processes = numbers(pattern, out)
     if work == "sleep" or work == "network" then
-      assert.is_true(threads < 0.75 * serial and processes < 0.75 * serial, out)
+      faster = faster and threads < 0.75 * serial and processes < 0.75 * serial
     end
   end
+  return out, faster
+end
+
+function checks.which_one()
+  local out, faster
+  for _ = 1, 3 do  -- a machine busy with something else does not count
+    out, faster = run_which_one()
+    if faster then return end
+  end
+  error(out)
 end
 
 describe("the example", function ()

@@ -203,7 +203,7 @@ describe("in a program that has started nothing yet", function ()
   it("shared memory cannot be had at all", function ()
     if helper.sanitizer then pending("the sanitizer needs more address space than that") return end
     local r = helper.run_script([[print(pcall(require, "conc"))]],
-      { command = { "sh", "-c", "ulimit -v 100000; exec lua5.4 \"$0\"" } })
+      { command = { "sh", "-c", "ulimit -v 30000; exec lua5.4 \"$0\"" } })
     assert.matches("^false\tconc: no shared memory could be reserved", r.out .. r.err)
   end)
 end)

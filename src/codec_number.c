@@ -99,7 +99,7 @@ size_t encoder_put_numbers (struct encoder *e, const struct peek_value *v, size_
 
 const char *numbers_read (const char *p, const char *end, size_t most,
                           struct peek_value *v, size_t *count) {
-  if (end - p < 2)
+  if (end - p < 2 || (uint8_t)*p < T_INTS8)
     return NULL;
   int tag = (uint8_t)*p;
   size_t n = (size_t)(uint8_t)p[1] + 1;

@@ -403,6 +403,73 @@ describe("userdata with __conc", function ()
     assert.is_string(conc.encode({ file, ("x"):rep(1000) }))
     class.__conc = nil
   end)
+
+  -- What __conc gave was collected while the rest was encoded: the next one's got the
+  -- same addresses and were taken for it, and a queue was sent that was gone.
+  local function open_files(n)
+    local list = {}
+    for i = 1, n do
+      list[i] = assert(io.open("/dev/null"))
+      list[list[i]] = i
+    end
+    return list
+  end
+  local function collected(t)
+    for i = 1, 20 do t[i + 1] = { i } end
+    collectgarbage()
+    return t[1]
+  end
+
+  it("keeps apart what each gave", function ()
+    local files = open_files(100)
+    class.__conc = function (f)
+      local i = collected { files[f] }
+      return function (t, s) return { t[1], s, t } end, { i }, ("x"):rep(50) .. i
+    end
+    local list = table.move(files, 1, 100, 1, {})
+    for _, road in ipairs { "bytes", "queue" } do
+      local there = roads[road](list)
+      for i = 1, 100 do
+        assert.are.equal(i, there[i][1])
+        assert.are.equal(("x"):rep(50) .. i, there[i][2])
+      end
+      assert.are_not.equal(there[1][3], there[2][3])
+    end
+    class.__conc = nil
+  end)
+
+  it("may give conc objects that nobody else has", function ()
+    local files = open_files(5)
+    local function as_is(q) return q end
+    class.__conc = function (f)
+      local q = conc.queue()
+      q:put(collected { files[f] })
+      return as_is, q
+    end
+    local there = roads.queue(table.move(files, 1, 5, 1, {}))
+    for i = 1, 5 do assert.are.equal(i, there[i]:get(0)) end
+    class.__conc = nil
+    core._forget()
+  end)
+
+  it("does not lose what a weak table alone had", function ()
+    local files = open_files(2)
+    local function as_is(...) return ... end
+    class.__conc = function () return as_is, { collected { "fresh" } } end
+    for _ = 1, 20 do
+      local weak, also = setmetatable({}, { __mode = "v" }), setmetatable({}, { __mode = "v" })
+      for i = 1, 10 do weak["k" .. i], also[i] = { i }, conc.queue() end
+      local there = roads.queue({ weak, also, files[1], weak, files[2] })
+      for i = 1, 10 do
+        assert.is_true(there[1]["k" .. i] == nil or there[1]["k" .. i][1] == i)
+        assert.is_true(there[2][i] == nil or conc.type(there[2][i]) == "queue")
+      end
+      assert.are.same({ "fresh" }, there[3])
+      assert.are.same({ "fresh" }, there[5])
+    end
+    class.__conc = nil
+    core._forget()
+  end)
 end)
 
 describe("what does not travel", function ()

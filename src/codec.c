@@ -192,7 +192,7 @@ static void begin (struct encoder *e, lua_State *L, struct scratch *s, unsigned 
   e->state = NULL;
   e->depth = e->nrefs = e->spilled = 0;
   e->flags = flags;
-  e->shared = false;
+  e->shared = e->weak = false;
   e->status = DONE;
   if (flags & CODEC_BYTES) {
     memcpy(e->p, FILE_MAGIC, FILE_MAGIC_SIZE);
@@ -249,6 +249,7 @@ static int encode_protected (lua_State *L) {
   begin(e, L, e->s, flags);
   e->memory = e->plain = false;
   e->first = 2;
+  lua_pushnil(L);                    /* for what is kept */
   lua_pushnil(L);                    /* for the spill table */
   e->bottom = lua_gettop(L);
   e->status = encode_values(e);

@@ -231,6 +231,36 @@ static int pop_frame (struct encoder *e) {
   return CONSUMED;
 }
 
+/*
+** What is at 'idx', of which the values that are sent may not keep hold, stays until
+** the message is whole: another object would get its address, by which it is told who
+** was met before, and what it refers to is not counted yet. In the third gear.
+*/
+static void keep (struct encoder *e, int idx) {
+  lua_State *L = e->L;
+  int kept = e->bottom - 1;
+  if (lua_isnil(L, kept)) {
+    lua_newtable(L);
+    lua_replace(L, kept);
+  }
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, kept, (lua_Integer)lua_rawlen(L, kept) + 1);
+}
+
+/* The object on the top is new, and only weak tables may have it. */
+static inline void keep_weak (struct encoder *e) {
+  if (unlikely(e->weak) && !e->plain)
+    keep(e, lua_gettop(e->L));
+}
+
+/* Is the table with the metatable on the top a weak one? */
+static bool is_weak (lua_State *L) {
+  lua_pushliteral(L, "__mode");
+  bool weak = lua_rawget(L, -2) == LUA_TSTRING;
+  lua_settop(L, -2);
+  return weak;
+}
+
 /* {=== tables ===} */
 
 static int put_value (struct encoder *e);
@@ -253,6 +283,7 @@ static int meet_object (struct encoder *e, const void *address) {
     if (by_name == FOUND_NOTHING) {
       if (unlikely(met))  /* was found by name the first time, and is no more */
         seen_change(&e->s->seen, (uintptr_t)address, encoder_offset(e));
+      keep_weak(e);
       return OPENED;
     }
   }
@@ -275,8 +306,11 @@ static int open_table (struct encoder *e) {
     return -1;
   lua_Unsigned n = lua_rawlen(L, -1);
   f->has_meta = lua_getmetatable(L, -1);
-  if (f->has_meta)
+  if (f->has_meta) {
+    if (!e->plain && is_weak(L))
+      e->weak = true;
     lua_settop(L, -2);
+  }
   f->large = n > 0xff;
   f->pos = encoder_offset(e);
   e->p[0] = (char)((f->large ? T_TABLE32 : T_TABLE8)
@@ -640,6 +674,8 @@ static int put_object (struct encoder *e, struct block *b) {
     return encoder_stop(e, NO_MEMORY);
   if (!met && (at = encoder_ref(e, b)) == UINT32_MAX)
     return encoder_stop(e, NO_MEMORY);
+  if (!met)
+    keep_weak(e);
   if (!encoder_room(e, 5))
     return -1;
   e->p[0] = (char)T_OBJECT;
@@ -667,6 +703,9 @@ static int open_rebuilt (struct encoder *e) {
   if (n > REBUILT_MAX)
     codec_refuse(e, top, "its __conc gave more than %d values", REBUILT_MAX);
   luaL_checkstack(L, LUA_MINSTACK + 64 * FRAME_SLOTS, NULL);
+  for (int i = 1; i <= n; i++)
+    if (lua_type(L, top + i) >= LUA_TSTRING)
+      keep(e, top + i);
   struct frame *f = push_frame(e, FRAME_REBUILT, PHASE_VALUES);
   if (f == NULL || !encoder_room(e, 5))
     return -1;

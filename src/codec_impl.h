@@ -313,6 +313,7 @@ struct encoder {
   bool memory;            /* tables are read in place (codec_data.c) */
   bool plain;             /* must not raise */
   bool shared;            /* something is marked */
+  bool weak;              /* a weak table was met: it does not hold what it has */
   uint32_t spilled;       /* frames whose slots are in the spill table */
   int bottom;             /* stack: the spill table; frames begin above */
   int status;             /* why the gear stopped */

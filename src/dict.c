@@ -46,16 +46,39 @@ static uint64_t hash_word (struct dict *d, uint64_t word) {
   return mix(word ^ d->seed);
 }
 
+static uint64_t rotate (uint64_t x, int by) {
+  return x << by | x >> (64 - by);
+}
+
+static void sip_round (uint64_t v[4]) {
+  v[0] += v[1]; v[1] = rotate(v[1], 13) ^ v[0]; v[0] = rotate(v[0], 32);
+  v[2] += v[3]; v[3] = rotate(v[3], 16) ^ v[2];
+  v[0] += v[3]; v[3] = rotate(v[3], 21) ^ v[0];
+  v[2] += v[1]; v[1] = rotate(v[1], 17) ^ v[2]; v[2] = rotate(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson, Bernstein, 2012): strings may be a stranger's, who must not
+   know which of them collide. */
 static uint64_t hash_bytes (struct dict *d, const char *s, size_t n) {
-  uint64_t h = d->seed ^ n * UINT64_C(0x9e3779b97f4a7c15), word;
+  uint64_t v[4] = { d->seed ^ UINT64_C(0x736f6d6570736575), d->seed2 ^ UINT64_C(0x646f72616e646f6d),
+                    d->seed ^ UINT64_C(0x6c7967656e657261), d->seed2 ^ UINT64_C(0x7465646279746573) };
+  uint64_t word, last = (uint64_t)n << 56;
   for (; n >= 8; s += 8, n -= 8) {
     memcpy(&word, s, 8);
-    h = (h ^ word) * UINT64_C(0xd6e8feb86659fd93);
-    h ^= h >> 29;
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
   }
   word = 0;
   memcpy(&word, s, n);
-  return mix(h ^ word);
+  last ^= word;
+  v[3] ^= last;
+  sip_round(v);
+  v[0] ^= last;
+  v[2] ^= 0xff;
+  for (int i = 0; i < 3; i++)
+    sip_round(v);
+  return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 static void make_number_key (struct dict *d, const struct datum *v, struct dict_key *k) {
@@ -463,6 +486,7 @@ struct block *dict_new (const char *made) {
   store_relaxed(&d->table, NULL);
   d->live = d->used = 0;
   d->seed = sys_entropy();
+  d->seed2 = sys_entropy();
   strncpy(d->made, made, DICT_MADE - 1);
   d->made[DICT_MADE - 1] = '\0';
   block_ready(b, KIND_DICT);

@@ -7,7 +7,7 @@
 ** value are one key, as in a Lua table.
 **
 **   Guarded by 'monitor.guard':  table, its entries, live, used.
-**   Constant after init:         seed, made.
+**   Constant after init:         seed, seed2, made.
 ** True whenever the guard is free (dict_valid checks it):
 **   D1  An entry is there if its value is not CELL_NONE. Its key is then in no
 **       other entry that is there, and no entry between the one that its hash
@@ -49,7 +49,7 @@ struct dict {
   struct monitor monitor;
   struct table *_Atomic table;         /* NULL: empty */
   uint64_t live, used;
-  uint64_t seed;                       /* of the hashes: nobody can know collisions */
+  uint64_t seed, seed2;                /* of the hashes: nobody can know collisions */
   char made[DICT_MADE];                /* "app.lua:12" */
 };
 

@@ -495,8 +495,10 @@ bool queue_close (struct queue *q, bool discard) {
   lock_both(q);
   uint32_t was = load_relaxed(&q->closed);
   if (was < to) {
-    if (discard)
-      store_relaxed(&q->discarded_at, store_of(q)->taken(q));
+    if (discard) {  /* some may have been marked before they were got */
+      uint64_t taken = store_of(q)->taken(q);
+      store_relaxed(&q->discarded_at, taken > q->dones ? taken : q->dones);
+    }
     kill_order();
     store_release(&q->closed, to);
     kill_order();

@@ -133,7 +133,8 @@ struct place {
 struct queue {
   struct block head;
   uint64_t maxsize;                    /* constant after init */
-  _Atomic uint64_t discarded_at;       /* items got before DISCARDED; else unused */
+  _Atomic uint64_t discarded_at;       /* once DISCARDED: items got, or marked done,
+                                          before; else unused */
   _Atomic uint32_t closed;             /* Q3 */
   _Atomic uint32_t watched;            /* hint: some process has a pollfd of it */
 

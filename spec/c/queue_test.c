@@ -525,6 +525,25 @@ static void test_join (void) {
   unstage();
 }
 
+/* More was marked done than was got: nobody woke who waited for the rest, and dropped
+   items were missing in the count of all (Q4). */
+static void test_done_before_got (void) {
+  pthread_t t;
+  stage(queue_new(KIND_QUEUE, QUEUE_UNBOUNDED));
+  for (uint32_t i = 0; i < 3; i++) put(i, DEADLINE_NOW);
+  t = start_thread(join_it, 0);
+  eventually(waits(0));
+  queue_task_done(the());
+  queue_task_done(the());
+  queue_close(the(), true);
+  bool told = gate_empty(&the()->finished);
+  join_thread(t);
+  ok(told && load_relaxed(&scene->result[0]) == 100 + CONC_OK
+     && load_relaxed(&the()->discarded_at) == 2, "what was marked done before it was got is done");
+  queue_valid(the());
+  unstage();
+}
+
 /* A waiter that is killed swallows nothing. */
 static void test_dead_waiter (void) {
   uint32_t id;
@@ -660,6 +679,7 @@ int main (void) {
   for (int k = 0; k < 3; k++) test_model(kinds[k]);
   for (int k = 0; k < 3; k++) test_waiting(kinds[k]);
   test_join();
+  test_done_before_got();
   test_turns();
   test_dead_waiter();
   test_pipe();

@@ -293,6 +293,7 @@ static void drop_handles (struct process_record *p) {
         block_unref(&c->place[i]);
     arena_hold(&c->head);
     store_relaxed(&p->chunks[n], NULL);
+    kill_order();
     arena_free(&c->head);
   }
   block_unref(&p->task);

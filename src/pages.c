@@ -6,6 +6,10 @@
 ** FREE|order or USED|order. One byte, or the frontier, is stored last in each
 ** operation and is its commit; lists, links and sums are derived and are built
 ** again by pages_repair when a holder of the guard died.
+**
+** A free block whose pages are being given back says USED, with KIND_PAGES, and is in
+** the hand of who does it. It is not in use: who wants memory meanwhile has as much as
+** he would have had.
 */
 #include "arena_root.h"
 #include "sys.h"
@@ -81,6 +85,8 @@ static uint32_t pages_of_size (uint64_t size) {
 
 static void count_used (struct block *b, bool in) {
   uint32_t n = pages_of_size(b->size), one = b->kind != KIND_SLAB;
+  if (b->kind == KIND_PAGES)
+    return;
   root->used += in ? n : -n;
   root->live += in ? one : -one;
 }
@@ -248,7 +254,7 @@ void pages_free (struct block *b) {
   guard_unlock(&root->pages);
 }
 
-/* A free block that has lain warm since before 'before', as USED in hand. */
+/* A free block that has lain warm since before 'before', in hand. */
 static struct block *take_idle (uint32_t before) {
   for (unsigned k = WARM_ORDER + 1; k < ORDERS; k++) {
     for (uint32_t page = root->free[k]; page != NO_PAGE; page = root->links[page].next) {
@@ -256,7 +262,7 @@ static struct block *take_idle (uint32_t before) {
       if (stamp != 0 && stamp < before) {
         bool warm;
         struct block *b = alloc_listed(page, k, k, (size_t)PAGE_SIZE << k, &warm);
-        count_used(b, true);
+        block_ready(b, KIND_PAGES);
         return b;
       }
     }
@@ -276,12 +282,20 @@ void pages_trim (uint32_t idle) {
     unsigned order = ORDER_OF(root->map[page]);
     sys_give_back((char *)b + PAGE_SIZE, ((size_t)PAGE_SIZE << order) - PAGE_SIZE);
     guard_lock(&root->pages);
-    count_used(b, false);
     mark(page, FREE | order);
     arena_settle(b);
     coalesce(page, order, 0);
     guard_unlock(&root->pages);
   }
+}
+
+/* In the hand of one who died at giving it back: from now on it is in use, until it is
+   freed. */
+static void idle_destroy (struct block *b) {
+  guard_lock(&root->pages);
+  block_set_kind(b, KIND_RAW);
+  count_used(b, true);
+  guard_unlock(&root->pages);
 }
 
 void pages_is_slab (struct block *b) {
@@ -333,8 +347,8 @@ static bool map_valid (void) {
     if (order >= ORDERS || (page & ((1u << order) - 1)) != 0)
       return false;
     if (state & USED) {
-      used += pages_of_size(b->size);
-      live += b->kind != KIND_SLAB;
+      used += b->kind != KIND_PAGES ? pages_of_size(b->size) : 0;
+      live += b->kind != KIND_PAGES && b->kind != KIND_SLAB;
     }
     else if (state & FREE) {
       n[order]++;
@@ -358,6 +372,8 @@ bool pages_valid (void) {
 #endif
 
 void pages_open (void) {
+  static const struct kind_ops idle = { .name = NULL, .destroy = idle_destroy };
+  arena_kind(KIND_PAGES, &idle);
   guard_init(&root->pages, RANK_PAGES, KIND_PAGES);
   for (unsigned k = 0; k < ORDERS; k++)
     root->free[k] = NO_PAGE;

@@ -3,6 +3,7 @@
 ** SIGKILL at a random instant leaves behind
 */
 #include "kit.h"
+#include "arena_root.h"              /* pages_trim */
 
 static size_t some_size (void) {
   uint32_t r = chance(100);
@@ -254,6 +255,38 @@ static void test_sleep (void) {
   ok(good, "no sleep ends early");
 }
 
+static _Atomic bool trimming;
+
+static void *trim (void *arg) {
+  while (load_relaxed(&trimming))
+    pages_trim(0);
+  record_detach();
+  return arg;
+}
+
+/* What gave the pages of a free block back had it counted as in use meanwhile: there
+   seemed to be no room for a block that had just been freed. */
+static void test_trim (void) {
+  struct arena_stats s;
+  pthread_t t;
+  bool good = true;
+  arena_stats(&s);
+  size_t before = s.live, size = (s.limit - s.bytes) / 5 * 4;
+  store_relaxed(&trimming, true);
+  pthread_create(&t, NULL, trim, NULL);
+  for (int i = 0; i < 300 && good; i++) {
+    struct block *b = arena_alloc(size);
+    good = b != NULL;
+    if (good)
+      arena_free(b);
+    pause_us((long)chance(100));
+    good = good && kit_live() == before;
+  }
+  store_relaxed(&trimming, false);
+  pthread_join(t, NULL);
+  ok(good, "what is freed can be had at once, whoever gives its pages back");
+}
+
 int main (void) {
   kit_open();
   guard_on_death(KIND_RAW, repair_gate);
@@ -263,6 +296,7 @@ int main (void) {
   guard_init(&shared->guard, RANK_OBJECT, KIND_RAW);
   arena_settle(b);
   test_blocks();
+  test_trim();
   test_sleep();
   test_copied_handles();
   test_kills();

@@ -7,6 +7,7 @@
 ** stay theirs, nothing may be left, and what is derived must be true.
 */
 #include "kit.h"
+#include "arena_root.h"              /* pages_trim */
 
 #define KIND_BOX  KIND_EVENT         /* any kind that nobody registers here */
 
@@ -36,6 +37,11 @@ static void take_and_free (int i) {
     b[n] = arena_alloc(sizes[n]);
   while (n-- > 0)
     arena_free(b[n]);
+}
+
+static void free_and_trim (int i) {
+  take_and_free(i);
+  pages_trim(0);
 }
 
 static struct block *box_new (void) {
@@ -306,6 +312,7 @@ int main (void) {
   let_go();
   set_sizes(2, (size_t[]){ 300000, 20000 });
   walk("blocks of pages, split and joined", take_and_free);
+  walk("idle blocks whose pages are given back", free_and_trim);
   set_sizes(2, (size_t[]){ 100, 500 });
   walk("small blocks", take_and_free);
   set_sizes(9, (size_t[]){ 8000, 8000, 8000, 8000, 8000, 8000, 8000, 8000, 8000 });

@@ -206,6 +206,20 @@ describe("what travels", function ()
     end)
   end)
 
+  -- Tables made room on the Lua stack, functions did not: what could be sent could not
+  -- be received.
+  it("functions in tables in functions, deeper than the Lua stack", function ()
+    local depth = helper.sanitizer and 1000 or 340000
+    local v = "bottom"
+    for _ = 1, depth do
+      local below = v
+      v = { x = function () return below end }
+    end
+    local r = roads.queue(v)
+    for _ = 1, depth do r = r.x() end
+    assert.are.equal("bottom", r)
+  end)
+
   it("keeps functions apart that are not the same", function ()
     local function make() return function () return 1 end end
     local a, b = make(), make()
@@ -449,6 +463,32 @@ describe("userdata with __conc", function ()
     local there = roads.queue(table.move(files, 1, 5, 1, {}))
     for i = 1, 5 do assert.are.equal(i, there[i]:get(0)) end
     class.__conc = nil
+    core._forget()
+  end)
+
+  -- Each message is in hand while what it has is made; a hand that was full ended the
+  -- process.
+  it("may receive more while it is rebuilt, up to a depth", function ()
+    local file = open_files(1)[1]
+    local function receive(q) return q == nil and "the end" or q:get(0) end
+    local function chain(n)
+      local q
+      for _ = 1, n do
+        local after = q
+        class.__conc = function () return receive, after end
+        q = conc.queue()
+        q:put({ file, ("x"):rep(1000) })
+      end
+      class.__conc = nil
+      return q
+    end
+    local v, depth = chain(10):get(0), 0
+    while type(v) == "table" do v, depth = v[1], depth + 1 end
+    assert.are.same({ "the end", 10 }, { v, depth })
+    local deep = chain(100)
+    assert.matches("nested too deeply", refusal(deep.get, deep, 0))
+    deep = chain(100)
+    assert.matches("nested too deeply", refusal(deep.get_many, deep, 5, 0))
     core._forget()
   end)
 

@@ -46,6 +46,14 @@ void arena_hold (struct block *b) {
   abort();
 }
 
+bool arena_hand_has_room (void) {
+  struct thread_record *me = self();
+  int n = 0;
+  for (int i = 0; i < HELD_MAX; i++)
+    n += load_relaxed(&me->held[i]) == NULL;
+  return n >= HAND_ROOM;
+}
+
 void arena_settle_dead (struct thread_record *t, struct block *b) {
   for (int i = 0; i < HELD_MAX; i++) {
     if (load_relaxed(&t->held[i]) == b) {

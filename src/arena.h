@@ -120,6 +120,9 @@ static inline void block_ready (struct block *b, enum kind kind) {
   block_set_kind(b, kind);
 }
 void arena_hold (struct block *b);     /* into the caller's hand */
+/* May the caller, with blocks in hand, run code of others, who take more? */
+bool arena_hand_has_room (void);
+#define HAND_ROOM  32                  /* more than a call, a finalizer in it, and what they drop take */
 void arena_settle (struct block *b);   /* out of it: it has its place */
 void arena_settle_dead (struct thread_record *dead, struct block *b);
 /* Out of a dead hand whatever has a count, or says that it is in its place: from here on

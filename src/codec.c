@@ -111,6 +111,11 @@ static void scratch_trim (struct scratch *s) {
   }
 }
 
+void codec_check_hand (lua_State *L) {
+  if (unlikely(!arena_hand_has_room()))
+    luaL_error(L, "messages within messages, nested too deeply");
+}
+
 /* {=== a state's tables ===} */
 
 static const char slot_keys[SLOT_COUNT], state_key = 's';   /* their addresses count */

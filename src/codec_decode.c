@@ -189,14 +189,17 @@ static void unspill (struct decoder *d) {
   lua_rotate(L, FRAME_MEMORY(d) + 1, SPILL_SLOTS);
 }
 
-/* Room for the next frames. The first few have what every C function has. */
+/* Room for the next 64 frames, and for 'more' slots. */
+static void frames_room (struct decoder *d, int more) {
+  if (unlikely(lua_gettop(d->L) - d->bottom > 2 * SPILL_SLOTS))
+    spill(d);
+  luaL_checkstack(d->L, more + 64 * FRAME_SLOTS + LUA_MINSTACK, "message nested too deeply");
+}
+
+/* The same for tables. The first few have what every C function has. */
 static inline void stack_room (struct decoder *d) {
-  if (unlikely(d->depth % 64 == 3)) {
-    int levels = 64;
-    if (lua_gettop(d->L) - d->bottom > 2 * SPILL_SLOTS)
-      spill(d);
-    luaL_checkstack(d->L, levels * FRAME_SLOTS + LUA_MINSTACK, "message nested too deeply");
-  }
+  if (unlikely(d->depth % 64 == 3))
+    frames_room(d, 0);
 }
 
 static void frames_grow (struct decoder *d) {
@@ -377,6 +380,7 @@ static int get_module (struct decoder *d, bool with_field) {
   lua_State *L = d->L;
   int top = lua_gettop(L);
   need_trust(d, "a module");
+  codec_check_hand(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushcfunction(L, push_module);
   get_name(d);
@@ -767,7 +771,7 @@ static int get_function (struct decoder *d, int tag) {
     d->p++;
     return READY;
   }
-  luaL_checkstack(L, 64 * FRAME_SLOTS + LUA_MINSTACK, NULL);
+  frames_room(d, 0);
   struct dframe *f = push_frame(d, FRAME_FUNCTION, PHASE_UPVALUES, pos);
   f->n = c.nups;
   return OPENED;
@@ -874,7 +878,7 @@ static int get_rebuilt (struct decoder *d, int tag) {
   if (n == 0 || n > REBUILT_MAX)
     malformed(d, "userdata of no values, or of too many");
   d->p += 4;
-  luaL_checkstack(d->L, (int)n + 64 * FRAME_SLOTS + LUA_MINSTACK, NULL);
+  frames_room(d, (int)n);
   struct dframe *f = push_frame(d, FRAME_REBUILT, PHASE_VALUES, pos);
   f->n = n;
   f->marked = tag & MARKED;
@@ -895,6 +899,7 @@ static int step_rebuilt (struct decoder *d, struct dframe *f, bool have) {
   size_t pos = f->pos;
   if (lua_type(L, -n) != LUA_TFUNCTION)
     malformed(d, "userdata without a function that rebuilds it");
+  codec_check_hand(L);
   lua_call(L, n - 1, 1);
   if (marked)
     remember(d, pos);

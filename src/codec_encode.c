@@ -694,6 +694,7 @@ static int open_rebuilt (struct encoder *e) {
   lua_pushvalue(L, top);
   luaL_getmetafield(L, -1, "__conc");
   lua_insert(L, -2);
+  codec_check_hand(L);
   lua_call(L, 1, LUA_MULTRET);
   int n = lua_gettop(L) - top;
   if (n == 0 || lua_type(L, top + 1) != LUA_TFUNCTION) {

@@ -365,6 +365,10 @@ static inline int encoder_put_ref (struct encoder *e, int tag, uint64_t offset) 
   return CONSUMED;
 }
 
+/* Code of the program is about to run, and may send and receive itself: raises where
+   this thread is so deep in messages that it has its hands full. */
+void codec_check_hand (lua_State *L);
+
 /* {=== per state (codec.c) ===} */
 
 /*

@@ -47,7 +47,7 @@ typedef uint64_t thread_key;   /* 0: nobody */
 #define MAX_THREADS      32768
 #define MAX_PROCESSES    4096
 #define FEW_PROCESSES    256    /* where there is little address space */
-#define HELD_MAX         24     /* blocks in one thread's hands */
+#define HELD_MAX         64     /* blocks in one thread's hands */
 #define GUARD_DEPTH      8
 #define HANDLE_CHUNK     504    /* handles in one chunk: a page of them */
 #define HANDLE_CHUNKS    8192   /* chunks of one process */

@@ -63,14 +63,18 @@ local function plan(file)
 end
 
 -- The lines of all sanitizer reports since the last call; the files go. What stands
--- between dashes is valgrind's own (that it does not know pidfd_open, say).
+-- between dashes is valgrind's own (that it does not know pidfd_open, say); what has no
+-- name is in Lua.
 local function take_reports()
   local all = {}
   if reports == "" then return all end
   local list = io.popen("ls " .. quote(reports) .. ".* 2>/dev/null")
   for path in list:lines() do
-    for i, line in ipairs(lines_of(path)) do
-      if i <= 60 and not line:find("^%-%-%d+%-%-") then all[#all + 1] = line end
+    local n = 0
+    for _, line in ipairs(lines_of(path)) do
+      local told = not line:find("^%-%-%d+%-%-") and not line:find("<null> <null>", 1, true)
+      n = told and n + 1 or n
+      if told and n <= 60 then all[#all + 1] = line end
     end
     os.remove(path)
   end

@@ -213,9 +213,10 @@ static struct process_record *claim_process (uint32_t word) {
 }
 
 static void free_process (struct process_record *p) {
+  uint32_t index = p->index;
   add_relaxed(&p->generation, 1);
-  store_release(&p->owner, 0);
-  store_relaxed(&root->process_hint, p->index);
+  store_release(&p->owner, 0);  /* from here on it may be another's */
+  store_relaxed(&root->process_hint, index);
 }
 
 static void set_live (struct process_record *p, uint32_t parent, pid_t pid) {

@@ -76,3 +76,29 @@ describe("starting more than the system grants", function ()
     assert.matches("^false\t.*Too many open files\nagain\n$", r.out)
   end)
 end)
+
+describe("starting a process without memory for its coroutine", function ()
+  -- That coroutine had no error handler: its error went to the main thread of the state,
+  -- past every pcall of the coroutine that called.
+  it("raises where it was called, in a coroutine too", function ()
+    local r = helper.run_script [[
+      local conc = require "conc"
+      local starve = require "starve"
+      local registry = debug.getregistry()
+      local function start()
+        for key, value in pairs(registry) do  -- each makes it anew
+          if type(value) == "thread" and key ~= 1 then registry[key] = nil end
+        end
+        return conc.process(function () end)
+      end
+      local failed, n, fired, ok, result = 0, 0, nil, nil, nil
+      repeat
+        n = n + 1
+        fired, ok, result = coroutine.wrap(function () return starve(n, start) end)()
+        if ok then result:error() else failed = failed + 1 end
+      until not fired
+      print(ok, failed > 10)
+    ]]
+    assert.are.equal("true\ttrue\n", r.out, r.err)
+  end)
+end)

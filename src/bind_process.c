@@ -116,7 +116,10 @@ static lua_State *spare_coroutine (lua_State *L) {
   lua_sethook(co, NULL, 0, 0);
   lua_pushcfunction(co, deepen);
   lua_pushinteger(co, CALLS);
-  lua_call(co, 1, 0);
+  if (lua_pcall(co, 1, 0, 0) != LUA_OK) {  /* no memory: L's error, not the main thread's */
+    lua_xmove(co, L, 1);
+    lua_error(L);
+  }
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
   return co;

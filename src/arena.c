@@ -110,7 +110,6 @@ struct block *arena_alloc (size_t size) {
 void arena_free (struct block *b) {
   if (b->class == INNER_BLOCK)
     return;
-  block_went(b);
   block_set_kind(b, KIND_RAW);
   kill_order();
   if (b->class == PAGE_BLOCK)
@@ -465,7 +464,7 @@ int arena_open (void) {
   r->nprocesses = l.processes;
   r->threads = (struct thread_record *)(void *)(begin + at[0]);
   r->processes = (struct process_record *)(void *)(begin + at[1]);
-  r->map = (uint8_t *)(begin + at[2]);
+  r->map = (_Atomic uint8_t *)(begin + at[2]);
   r->links = (struct page_link *)(void *)(begin + at[3]);
   uintptr_t first = ((uintptr_t)begin + at[4] + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1);
   r->heap = (char *)first;

@@ -44,7 +44,8 @@ struct arena_root {
   uint32_t nprocesses;             /* records of processes; constant after init */
   struct thread_record *threads;   /* constant after init */
   struct process_record *processes;/* constant after init */
-  uint8_t *map;                    /* a byte a page: the truth; guarded by 'pages' */
+  _Atomic uint8_t *map;            /* a byte a page: the truth; guarded by 'pages', but
+                                      that of a used one its owner may read without */
   struct page_link *links;         /* derived; guarded by 'pages' */
 
   cache_aligned _Atomic uint64_t next_id;

@@ -38,7 +38,7 @@ static uint32_t page_of (const void *p) {
 /* The map is read by walkers without the guard in reports only. */
 static void mark (uint32_t page, unsigned state) {
   kill_order();
-  *(volatile uint8_t *)&root->map[page] = (uint8_t)state;
+  store_relaxed(&root->map[page], (uint8_t)state);
   kill_order();
 }
 
@@ -84,8 +84,9 @@ static uint32_t pages_of_size (uint64_t size) {
 }
 
 static void count_used (struct block *b, bool in) {
-  uint32_t n = pages_of_size(b->size), one = b->kind != KIND_SLAB;
-  if (b->kind == KIND_PAGES)
+  enum kind kind = block_kind(b);  /* a repair reads those of others */
+  uint32_t n = pages_of_size(b->size), one = kind != KIND_SLAB;
+  if (kind == KIND_PAGES)
     return;
   root->used += in ? n : -n;
   root->live += in ? one : -one;
@@ -99,9 +100,9 @@ static void pages_repair (struct guard *g, struct thread_record *dead) {
   store_relaxed(&root->warm, 0);
   uint32_t now = seconds();
   if (root->frontier < root->npages)  /* used, it says, if 'frontier' was next */
-    root->map[root->frontier] = 0;
+    store_relaxed(&root->map[root->frontier], 0);
   for (uint32_t page = 0; page < root->frontier; ) {
-    unsigned state = root->map[page], order = ORDER_OF(state);
+    unsigned state = load_relaxed(&root->map[page]), order = ORDER_OF(state);
     if (state & FREE)
       list_push(page, order, now);
     else
@@ -132,7 +133,7 @@ static bool frontier_align (unsigned order) {
   while (at < begin) {
     unsigned k = 0;
     while (!(at & (1u << k)) && at + (2u << k) <= begin) k++;
-    root->map[at] = (uint8_t)(FREE | k);
+    store_relaxed(&root->map[at], (uint8_t)(FREE | k));
     kill_order();
     root->frontier = at + (1u << k);
     kill_order();
@@ -162,7 +163,7 @@ static struct block *alloc_listed (uint32_t page, unsigned from, unsigned order,
   *warm = stamp != 0;
   struct block *b = block_begin(page, size);
   for (unsigned k = from; k > order; k--)  /* right halves: not looked at yet */
-    root->map[page + (1u << (k - 1))] = (uint8_t)(FREE | (k - 1));
+    store_relaxed(&root->map[page + (1u << (k - 1))], (uint8_t)(FREE | (k - 1)));
   mark(page, USED | order);
   for (unsigned k = from; k > order; k--)
     list_push(page + (1u << (k - 1)), k - 1, stamp);
@@ -174,7 +175,7 @@ static struct block *alloc_frontier (unsigned order, size_t size) {
     return NULL;
   uint32_t page = root->frontier;
   struct block *b = block_begin(page, size);
-  root->map[page] = (uint8_t)(USED | order);
+  store_relaxed(&root->map[page], (uint8_t)(USED | order));
   kill_order();
   root->frontier = page + (1u << order);
   kill_order();
@@ -221,7 +222,7 @@ struct block *pages_alloc (size_t size) {
 static void coalesce (uint32_t page, unsigned order, uint32_t stamp) {
   while (order + 1 < ORDERS) {
     uint32_t buddy = page ^ (1u << order);
-    if (buddy >= root->frontier || root->map[buddy] != (FREE | order))
+    if (buddy >= root->frontier || load_relaxed(&root->map[buddy]) != (FREE | order))
       break;
     /* a stale byte inside a larger block cannot be met: our buddy's first page
        is a first page of some block of at most our order */
@@ -236,7 +237,7 @@ static void coalesce (uint32_t page, unsigned order, uint32_t stamp) {
 
 void pages_free (struct block *b) {
   uint32_t page = page_of(b), stamp;
-  unsigned order = ORDER_OF(root->map[page]);  /* ours: nobody changes it */
+  unsigned order = ORDER_OF(load_relaxed(&root->map[page]));  /* ours: nobody changes it */
   bool cold = order > WARM_ORDER && load_relaxed(&root->warm) > WARM_PAGES;
   uint64_t size = b->size;
   bool slab = b->kind == KIND_SLAB;
@@ -248,6 +249,7 @@ void pages_free (struct block *b) {
   guard_lock(&root->pages);
   root->used -= pages_of_size(size);
   root->live -= !slab;
+  block_went(b);
   mark(page, FREE | order);
   arena_settle(b);
   coalesce(page, order, stamp);
@@ -279,9 +281,10 @@ void pages_trim (uint32_t idle) {
     if (b == NULL)
       return;
     uint32_t page = page_of(b);
-    unsigned order = ORDER_OF(root->map[page]);
+    unsigned order = ORDER_OF(load_relaxed(&root->map[page]));
     sys_give_back((char *)b + PAGE_SIZE, ((size_t)PAGE_SIZE << order) - PAGE_SIZE);
     guard_lock(&root->pages);
+    block_went(b);
     mark(page, FREE | order);
     arena_settle(b);
     coalesce(page, order, 0);
@@ -306,12 +309,12 @@ void pages_is_slab (struct block *b) {
 }
 
 bool pages_used (struct block *b) {
-  return (root->map[page_of(b)] & USED) != 0;
+  return (load_relaxed(&root->map[page_of(b)]) & USED) != 0;
 }
 
 void pages_each (void (*f) (struct block *b, void *ctx), void *ctx) {
   for (uint32_t page = 0; page < root->frontier; ) {
-    unsigned state = root->map[page];
+    unsigned state = load_relaxed(&root->map[page]);
     if (state & USED)
       f((struct block *)(void *)address(page), ctx);
     page += 1u << ORDER_OF(state);
@@ -323,7 +326,7 @@ void pages_each (void (*f) (struct block *b, void *ctx), void *ctx) {
 static bool list_valid (unsigned order, uint32_t n) {
   uint32_t before = NO_PAGE;
   for (uint32_t page = root->free[order]; page != NO_PAGE; page = root->links[page].next) {
-    if (n-- == 0 || page >= root->frontier || root->map[page] != (FREE | order)
+    if (n-- == 0 || page >= root->frontier || load_relaxed(&root->map[page]) != (FREE | order)
         || root->links[page].prev != before)
       return false;
     before = page;
@@ -342,7 +345,7 @@ static bool lists_valid (const uint32_t n[ORDERS]) {
 static bool map_valid (void) {
   uint32_t n[ORDERS] = { 0 }, used = 0, live = 0, warm = 0, page = 0;
   while (page < root->frontier) {
-    unsigned state = root->map[page], order = ORDER_OF(state);
+    unsigned state = load_relaxed(&root->map[page]), order = ORDER_OF(state);
     struct block *b = (struct block *)(void *)address(page);
     if (order >= ORDERS || (page & ((1u << order) - 1)) != 0)
       return false;

@@ -190,6 +190,7 @@ void slab_free (struct block *b) {
   guard_lock(&c->guard);
   struct slab *s = slab_of(b);
   uint32_t i = index_of(b, c->size);
+  block_went(b);
   kill_order();
   store_relaxed(&s->bitmap[i / 64],
                 load_relaxed(&s->bitmap[i / 64]) & ~(UINT64_C(1) << (i % 64)));

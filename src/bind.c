@@ -98,19 +98,20 @@ static void count_handle (struct handle *h) {
     add_relaxed(&task_of(h->block)->handles, 1);
 }
 
-/* The handle at 'idx' is sent, or given to C: from now on its block may come back. */
-struct block *bind_sent (lua_State *L, int idx) {
+bool bind_note_sent (lua_State *L, int idx, bool quiet) {
   struct block *b = bind_toblock(L, idx);
   if (b == NULL || b->kind != KIND_FUTURE)
-    return b;
+    return true;
   idx = lua_absindex(L, idx);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
-  if (lua_rawgetp(L, -1, b) == LUA_TNIL) {
+  bool known = lua_rawgetp(L, -1, b) != LUA_TNIL;
+  if (!known && !quiet) {
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -3, b);
+    known = true;
   }
   lua_pop(L, 2);
-  return b;
+  return known;
 }
 
 void bind_own (lua_State *L, struct handle *h, struct block *b) {
@@ -125,7 +126,7 @@ void bind_own (lua_State *L, struct handle *h, struct block *b) {
   h->process = (uint32_t)load_relaxed(&process_mine()->pid);
   if (is_task(h->block))
     store_relaxed(&task_of(h->block)->handles, 1);  /* nobody else has one yet */
-  if (b->kind != KIND_FUTURE)  /* of those there are many, and few are sent: bind_sent */
+  if (b->kind != KIND_FUTURE)  /* of those there are many, and few are sent: bind_note_sent */
     remember(L, b);  /* lack of memory here: the handle's __gc lets go */
 }
 

@@ -45,8 +45,9 @@ static inline struct block *bind_check (lua_State *L, int arg, enum kind kind) {
 }
 /* Of any kind; NULL: no conc object. */
 struct block *bind_toblock (lua_State *L, int idx);
-/* The same; and should it come back to this state, it is the handle at 'idx'. */
-struct block *bind_sent (lua_State *L, int idx);
+/* The handle at 'idx' is sent, or given to C: should its block come back to this state,
+   it is that handle. False: to note that needs memory, and 'quiet' is not to raise. */
+bool bind_note_sent (lua_State *L, int idx, bool quiet);
 
 /* Pushes an empty handle of the class. Raises only for lack of memory. */
 struct handle *bind_newhandle (lua_State *L, enum kind kind);

@@ -42,6 +42,8 @@ bool codec_can_send (lua_State *L, int idx);
 /* How floor 7 turns handles into blocks and back; set once at load. */
 struct codec_objects {
   struct block *(*to_block) (lua_State *L, int idx);    /* NULL: no conc object */
+  /* It is sent. False: to note that may raise, and 'quiet' must not. */
+  bool (*sent) (lua_State *L, int idx, bool quiet);
   void (*push_block) (lua_State *L, struct block *b);   /* its handle in L */
 };
 void codec_open (const struct codec_objects *objects);

@@ -753,7 +753,7 @@ static int put_userdata (struct encoder *e, const struct codec_objects *objects)
   int top = lua_gettop(L);
   struct block *b = objects != NULL ? objects->to_block(L, -1) : NULL;
   if (b != NULL && !(e->flags & CODEC_BYTES))
-    return put_object(e, b);
+    return objects->sent(L, -1, e->plain) ? put_object(e, b) : encoder_stop(e, AGAIN_PROTECTED);
   const void *address = lua_topointer(L, -1);
   enum found by_name = module_put(e, address);
   if (by_name == FOUND_AGAIN)

@@ -97,12 +97,13 @@ static conc_object *object_new (struct block *b) {
 }
 
 conc_object *conc_check (lua_State *L, int idx, const char *type) {
-  struct block *b = bind_sent(L, idx);
+  struct block *b = bind_toblock(L, idx);
   if (b == NULL || strcmp(block_ops(b)->name, type) != 0)
     luaL_argerror(L, idx, lua_pushfstring(L, "conc.%s expected, got %s%s", type,
                                           b != NULL ? "conc." : "",
                                           b != NULL ? block_ops(b)->name
                                                     : luaL_typename(L, idx)));
+  bind_note_sent(L, idx, false);
   conc_object *o = object_new(b);
   if (o == NULL)
     bind_full(L);

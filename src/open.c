@@ -169,7 +169,9 @@ static const struct conc_core_api api = {
 
 /* {=== open ===} */
 
-static const struct codec_objects objects = { bind_sent, bind_pushblock };
+static const struct codec_objects objects = {
+  .to_block = bind_toblock, .sent = bind_note_sent, .push_block = bind_pushblock
+};
 
 /* Main states of several threads of a host may load it at the same moment. */
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;   /* guards: */

@@ -4,9 +4,11 @@
 */
 #include <lauxlib.h>
 #include <lualib.h>
+#include "bind.h"
 #include "codec.h"
 #include "codec_peek.h"
 #include "kit.h"
+#include "task.h"
 
 int luaopen_conc_core (lua_State *L);
 
@@ -161,6 +163,52 @@ static void test_gears (void) {
   lua_settop(L, 0);
 }
 
+/* {=== no memory ===} */
+
+static bool refusing;
+static lua_Alloc plain_alloc;
+
+static void *refuse (void *data, void *p, size_t old, size_t new) {
+  return refusing && new > (p != NULL ? old : 0) ? NULL : plain_alloc(data, p, old, new);
+}
+
+static int encode_one (lua_State *l) {
+  struct parcel p;
+  refusing = true;
+  int status = codec_try_encode(l, 1, 1, 0, "value", 0, &p);
+  refusing = false;
+  if (status == LUA_OK)
+    parcel_drop(&p);
+  return 0;
+}
+
+/* A future is noted when it is sent for the first time: that raised where nothing may,
+   and a large message before it stayed in hand. */
+static void test_memory (void) {
+  void *data;
+  size_t before = 0;
+  plain_alloc = lua_getallocf(L, &data);
+  lua_setallocf(L, refuse, data);
+  lua_settop(L, 0);
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+  for (int i = 0; i < 20; i++) {
+    struct handle *h = bind_newhandle(L, KIND_FUTURE);
+    bind_own(L, h, task_new_submitted(0));
+  }
+  before = kit_live();
+  for (int i = 1; i <= 20; i++) {
+    lua_pushcfunction(L, encode_one);
+    push("return {('x'):rep(200000)}");
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, 2);
+    lua_pcall(L, 1, 0, 0);
+    refusing = false;
+  }
+  ok(kit_live() == before, "a future that cannot be noted leaves nothing behind");
+  lua_setallocf(L, plain_alloc, data);
+  lua_settop(L, 0);
+}
+
 int main (void) {
   kit_open();
   L = luaL_newstate();
@@ -172,6 +220,7 @@ int main (void) {
   test_bare();
   test_setting();
   test_gears();
+  test_memory();
   codec_forget(L);
   lua_gc(L, LUA_GCCOLLECT);
   ok(kit_live() <= before, "nothing is left");

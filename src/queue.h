@@ -88,7 +88,8 @@ static inline void record_pad (struct record *r, size_t length) {
 /* A Lua number; compared as Lua does, integers and floats by their value. */
 struct priority {
   union { int64_t i; double n; } u;
-  bool is_float;                       /* never NaN */
+  uint64_t is_float;                   /* 0, 1; never NaN. (A bool would leave a gap, and
+                                          memcheck takes what others write there for it.) */
 };
 
 /* Records that are to be put, in order. */

@@ -19,10 +19,11 @@ local tree = [[
   conc.process(grow, 2)
 ]]
 
+local grown = ("conc.sleep(%g)\n"):format(helper.pace(0.5))  -- all of it is there by then
+
 describe("no orphan is left", function ()
   it("by a parent that is killed", function ()
-    local r = run(tree .. [[
-      conc.sleep(0.5)
+    local r = run(tree .. grown .. [[
       print "ready"
       io.stdout:flush()
       conc.sleep(60)
@@ -33,8 +34,7 @@ describe("no orphan is left", function ()
   end)
 
   it("by os.exit", function ()
-    local r = run(tree .. [[
-      conc.sleep(0.5)
+    local r = run(tree .. grown .. [[
       os.exit(5)
     ]])
     assert.are.equal(5, r.code)
@@ -43,8 +43,7 @@ describe("no orphan is left", function ()
   end)
 
   it("by a parent that was terminated", function ()
-    local r = run(tree .. [[
-      conc.sleep(0.5)
+    local r = run(tree .. grown .. [[
       os.execute("kill -TERM " .. conc.current():pid())
       conc.sleep(60)
     ]])

@@ -309,6 +309,17 @@ local function navigation(list)
   return table.concat(links, "\n")
 end
 
+-- What a page links to besides pages (plots, programs) lies beside it.
+local function carry_along(html, from, folder)
+  return (html:gsub('href="([^":#]+)"', function (target)
+    if target:find("%.html$") then return nil end
+    local name = target:gsub("^%.%./", "")
+    os.execute(("mkdir -p '%s'"):format((folder .. "/" .. name):match("^(.*)/")))
+    write(folder .. "/" .. name, read(from .. target))
+    return ('href="%s"'):format(name)
+  end))
+end
+
 local function build_html(folder)
   os.execute(("mkdir -p '%s'"):format(folder))
   local list = documents()
@@ -317,6 +328,7 @@ local function build_html(folder)
     local text = read(path)
     local html = markdown.html((text:gsub("<!%-%-.-%-%->\n?", "")))
     html = html:gsub('href="README%.html', 'href="index.html')
+    html = carry_along(html, path:match("^.*/") or "", folder)
     write(folder .. "/" .. html_name(path), page:format(title_of(text, path), links, html))
   end
   print(("%s: %d pages"):format(folder, #list))

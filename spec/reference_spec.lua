@@ -129,6 +129,34 @@ describe("the reference", function ()
   end)
 end)
 
+-- ---- pages ------------------------------------------------------------------------
+
+describe("docs/build.lua", function ()
+  it("makes pages whose links all lead somewhere", function ()
+    local folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+    local run = helper.run_script("docs/build.lua", { env = { CONC_BUILD = folder } })
+    assert.are.equal(0, run.code, run.err)
+    local list, lost = io.popen(("ls %s/docs/*.html"):format(folder)), {}
+    for path in list:lines() do
+      local page = read_file(path)
+      for file, anchor in page:gmatch('href="([^":#]*)#?([^":]*)"') do
+        local target = file == "" and path or folder .. "/docs/" .. file
+        local there = io.open(target)
+        local text = there and there:read("a") or ""
+        if there then there:close() end
+        if not there or anchor ~= "" and not text:find(('id="%s"'):format(anchor), 1, true) then
+          lost[#lost + 1] = path:match("[^/]+$") .. " -> " .. file .. "#" .. anchor
+        end
+      end
+    end
+    list:close()
+    os.execute("rm -r " .. folder)
+    assert.are.equal("", table.concat(lost, "\n"))
+  end)
+end)
+
 -- ---- programs ---------------------------------------------------------------------
 
 describe("the example of", function ()

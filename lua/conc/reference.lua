@@ -1552,6 +1552,7 @@ print(l[1])   --> from afar]],
     {
       name = "list:insert", params = "i: integer, v: any", returns = "",
       text = "Adds a value at place i (1 to #l + 1); those from there on move up.",
+      raises = "for another place.",
       example = [[
 local l = conc.list({"b"})
 l:insert(1, "a")
@@ -1560,6 +1561,7 @@ print(l[1], l[2])   --> a b]],
     {
       name = "list:pop", params = "i?: integer", returns = "any",
       text = "Takes out the value at i (the last); `nil` if the list is empty.",
+      raises = "for a place that the list has not.",
       example = [[
 local l = conc.list({"a", "b"})
 print(l:pop(), l:pop(1), l:pop())   --> b a nil]],

@@ -264,8 +264,9 @@ static bool pid_alive (pid_t pid) {
 bool sys_process_alive (pid_t pid, int64_t ticks) {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  if (read_small(path, text, sizeof text) <= 0) {
-    bool gone = (errno == ENOENT || errno == ESRCH);
+  ssize_t length = read_small(path, text, sizeof text);
+  if (length <= 0) {
+    bool gone = length < 0 && (errno == ENOENT || errno == ESRCH);
     return !(gone && access("/proc/self/stat", R_OK) == 0) && pid_alive(pid);
   }
   char *at = strrchr(text, ')');

@@ -416,6 +416,10 @@ static __thread bool own_fork;   /* between process_embryo and process_born_* */
 
 struct process_record *process_embryo (bool inherit) {
   struct process_record *p = claim_process(OWNED(mine->index, PROCESS_EMBRYO));
+  if (p == NULL) {  /* what a host's own forks left is swept now and then only */
+    process_look_around();
+    p = claim_process(OWNED(mine->index, PROCESS_EMBRYO));
+  }
   if (p == NULL)
     return NULL;
   pthread_mutex_lock(&handles_mutex);
@@ -556,14 +560,22 @@ void process_bury (struct process_record *p, uint32_t generation) {
 
 /* {=== forks that are not ours ===} */
 
+#define FORKS_A_LOOK  64
+
 /* A host's own fork(): its child is a process like any, counted at the fork. These
    are the first to run before it: 'handles_mutex' is taken before those of other files,
    as around a fork of ours. */
 static __thread struct process_record *foreign;
 
+/* Such a child ends without a word, and a sweep takes the longer the more there are to
+   sweep: who makes many of them looks for dead ones himself. */
 static void before_fork (void) {
-  if (!own_fork && mine != NULL)
-    foreign = process_embryo(true), own_fork = false;
+  static _Atomic uint32_t forks;
+  if (own_fork || mine == NULL)
+    return;
+  if (add_relaxed(&forks, 1) % FORKS_A_LOOK == FORKS_A_LOOK - 1)
+    process_look_around();
+  foreign = process_embryo(true), own_fork = false;
 }
 
 static void after_fork_parent (void) {  /* the pid is not known here: the child tells */

@@ -104,29 +104,13 @@ static inline void block_set_kind (struct block *b, enum kind kind) {
 ** ThreadSanitizer sees one process. A block that a thread of it freed, another process
 ** had then, and a thread of it is given now, looks to it as given without a word
 ** between the two: so who frees one says so, after the last look at it, and who is given
-** one. What was a block of pages may come back as parts, or as a part: each page is told.
+** one.
 */
 #if defined(__SANITIZE_THREAD__)
-typedef void annotate (const char *file, int line, const volatile void *at);
-annotate AnnotateHappensBefore, AnnotateHappensAfter;
-
-static inline void block_each_page (const struct block *b, annotate *what) {
-  const char *end = (const char *)b + b->size;
-  for (const char *at = (const char *)b - (uintptr_t)b % 4096; at < end; at += 4096)
-    what(__FILE__, __LINE__, at);
-}
-
-static inline void block_went (const struct block *b) {
-  if (b->class == PAGE_BLOCK)
-    block_each_page(b, AnnotateHappensBefore);
-  else
-    AnnotateHappensBefore(__FILE__, __LINE__, b);
-}
-
-static inline void block_came (const struct block *b) {
-  AnnotateHappensAfter(__FILE__, __LINE__, b);
-  block_each_page(b, AnnotateHappensAfter);
-}
+void AnnotateHappensBefore (const char *file, int line, const volatile void *at);
+void AnnotateHappensAfter (const char *file, int line, const volatile void *at);
+#define block_went(b)  AnnotateHappensBefore(__FILE__, __LINE__, b)
+#define block_came(b)  AnnotateHappensAfter(__FILE__, __LINE__, b)
 #else
 #define block_went(b)  ((void)0)
 #define block_came(b)  ((void)0)

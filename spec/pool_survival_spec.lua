@@ -217,6 +217,36 @@ helper.each_pool(function (open)
     end)
   end
 
+  -- Nobody was left to empty it: its tasks and it held each other for good.
+  it("leaves nothing behind when who made it is killed with tasks queued and running", function ()
+    helper.needs_signals()
+    for _ = 1, 5 do
+      local started = conc.semaphore(0)
+      local futures = conc.queue()
+      local owner = conc.process(function ()
+        local pool = open(2)
+        for i = 1, 10 do
+          futures:put(pool:submit(function ()
+            started:release()
+            if i <= 2 then pool:submit(conc.sleep, 100):result() end
+            conc.sleep(100)
+          end))
+        end
+        conc.sleep(100)
+      end)
+      assert.is_true(started:acquire(soon) and started:acquire(soon))
+      owner:kill()
+      assert.is_true(owner:join(soon))
+      owner:error()
+      for _ = 1, 10 do
+        local f = futures:get(soon)
+        assert.is_true(f:join(soon))
+        assert.are.equal("failed", f:state())
+        assert.matches("died", tostring(f:error()))
+      end
+    end
+  end)
+
   it("abandons an endless source half-way", function ()
     local pool <close> = open(2)
     local n = 0

@@ -44,6 +44,7 @@ enum kind {
   KIND_SEGMENT,      /* a piece of a container */
   KIND_BUNDLE,       /* many parcels in one block (bundle.h) */
   KIND_CREW,         /* a pool's workings, behind its front (pool.h) */
+  KIND_LEASE,        /* what all in a pool's house hold; its end empties it (pool.h) */
   /* what Lua sees: KIND_LOCK and above have handles */
   KIND_LOCK, KIND_RLOCK, KIND_RWLOCK, KIND_SEMAPHORE, KIND_CONDITION,
   KIND_EVENT, KIND_BARRIER,

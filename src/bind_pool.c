@@ -88,17 +88,16 @@ static int core_pool (lua_State *L) {
   }
   arena_settle(crew);
   bind_own(L, h, front);
-  int rc = worker_start_pool(crew_of(crew));
+  int rc = pool_remember(crew_of(crew)) ? worker_start_pool(crew_of(crew)) : CONC_FULL;
   if (rc != CONC_OK) {
     int error = errno;
+    pool_not_begun(crew_of(crew));
     bind_release(L, -1);
     if (rc == CONC_FULL)
       bind_full(L);
     return luaL_error(L, "conc.%s_pool: no worker could be started: %s",
                       process ? "process" : "thread", strerror(error));
   }
-  if (!process)  /* a template dies with its process, and takes its workers along */
-    pool_remember(crew_of(crew));
   return 1;
 }
 

@@ -450,19 +450,32 @@ static bool manager_died (struct crew *c) {
       && process_look(process_at(begun - 1), load_relaxed(&c->manager_generation));
 }
 
-/* The manager died with its process: nobody will end the pool but us. */
-void pool_look (struct crew *c) {
-  if (load_acquire(&c->phase) == POOL_ENDED || !manager_died(c))
-    return;
+/* Without a manager, and so without workers: whatever was run has failed, the tasks run
+   inside of others too. */
+static void end_lost (struct crew *c) {
   pool_fail(c, POOL_LOST, NULL);
   guard_lock(&c->guard);
-  for (uint32_t i = 0; i < c->places; i++)
+  for (uint32_t i = 0; i < c->places; i++) {
     store_relaxed(&c->workers[i].life, WORKER_NONE);
+    for (int k = 0; k < POOL_DEPTH + 2; k++) {
+      struct block *b = load_relaxed(&c->workers[i].runs[k]);
+      if (b != NULL && task_finish(task_of(b), TASK_FAILED, NULL))
+        count_end(c, task_of(b));
+    }
+  }
   c->live = 0;
   store_release(&c->phase, POOL_ENDED);
   gate_wake_all(&c->news);
   guard_unlock(&c->guard);
-  crew_drain(c);
+}
+
+/* The manager died with its process: nobody will end the pool but us. What workers had
+   is let go with the lease: one may have an instruction to go yet. */
+void pool_look (struct crew *c) {
+  if (load_acquire(&c->phase) == POOL_ENDED || !manager_died(c))
+    return;
+  end_lost(c);
+  drain_queue(c);
 }
 
 /* Runs t here if it is pending; it stays queued, and who pops it finds it claimed. */
@@ -1169,9 +1182,36 @@ static bool crew_owns (struct block *container, struct block *b) {
   return load_relaxed(&c->initializer) == b || load_relaxed(&c->setting) == b;
 }
 
+/* {=== the lease ===} */
+
+/* The last has left the house. */
+static void lease_destroy (struct block *b) {
+  struct lease *l = (struct lease *)(void *)b;
+  struct block *crew = load_relaxed(&l->crew);
+  if (crew == NULL)
+    return;
+  if (load_acquire(&crew_of(crew)->phase) != POOL_ENDED)
+    end_lost(crew_of(crew));
+  crew_drain(crew_of(crew));
+  block_unref(&l->crew);
+}
+
+/* In hand. */
+static struct block *lease_new (struct block *crew) {
+  struct block *b = arena_alloc(sizeof(struct lease));
+  if (b == NULL)
+    return NULL;
+  struct lease *l = (struct lease *)(void *)b;
+  store_relaxed(&l->crew, NULL);
+  block_ready(b, KIND_LEASE);
+  block_ref(&l->crew, crew);
+  crew_of(crew)->lease = b;
+  return b;
+}
+
 /* {=== those of this process ===} */
 
-/* Handles to the crews that this process made and that may not have ended.
+/* Handles to the leases of the crews that this process made and that may not have ended.
    Guarded by the mutex, held over a fork; a child starts with none. */
 static pthread_mutex_t made_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct made { struct made *next; struct crew *crew; uint32_t slot; } *made;
@@ -1204,21 +1244,29 @@ void pool_forget (void) {
   }
 }
 
-void pool_remember (struct crew *c) {
+bool pool_remember (struct crew *c) {
   struct made *m = malloc(sizeof *m);
-  if (m == NULL)
-    return;
-  m->crew = c;
-  m->slot = handle_new(&c->head);
-  if (m->slot == UINT32_MAX) {
+  struct block *lease = m != NULL ? lease_new(&c->head) : NULL;
+  uint32_t slot = lease != NULL ? handle_first(lease) : UINT32_MAX;
+  if (slot == UINT32_MAX) {
+    if (lease != NULL) block_destroy(lease);
     free(m);
-    return;
+    return false;
   }
+  *m = (struct made){ NULL, c, slot };
   pool_forget();
   pthread_mutex_lock(&made_mutex);
   m->next = made;
   made = m;
   pthread_mutex_unlock(&made_mutex);
+  return true;
+}
+
+void pool_not_begun (struct crew *c) {
+  guard_lock(&c->guard);
+  store_release(&c->phase, POOL_ENDED);
+  guard_unlock(&c->guard);
+  pool_forget();
 }
 
 static struct crew *next_made (uint32_t group) {
@@ -1226,7 +1274,7 @@ static struct crew *next_made (uint32_t group) {
   pool_forget();
   pthread_mutex_lock(&made_mutex);
   for (struct made *m = made; m != NULL && c == NULL; m = m->next)
-    if (group == 0 || m->crew->group == group)
+    if (!m->crew->process && (group == 0 || m->crew->group == group))
       c = m->crew;
   pthread_mutex_unlock(&made_mutex);
   return c;
@@ -1273,9 +1321,11 @@ void pool_open (void) {
   static const struct kind_ops crew = {
     .name = NULL, .destroy = crew_destroy, .repair = crew_repair, .owns = crew_owns
   };
+  static const struct kind_ops lease = { .name = NULL, .destroy = lease_destroy };
   static const struct kind_ops threads = { .name = "thread_pool", .destroy = front_destroy };
   static const struct kind_ops processes = { .name = "process_pool", .destroy = front_destroy };
   arena_kind(KIND_CREW, &crew);
+  arena_kind(KIND_LEASE, &lease);
   arena_kind(KIND_THREAD_POOL, &threads);
   arena_kind(KIND_PROCESS_POOL, &processes);
   pthread_atfork(made_before_fork, made_in_parent, made_in_child);

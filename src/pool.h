@@ -1,10 +1,12 @@
 /*
 ** pool.h - floor 5: THE pool; it does not know which kind its workers are
 **
-** Two blocks. The front (KIND_THREAD_POOL, KIND_PROCESS_POOL) is what handles
-** refer to; it holds the one counted reference of users to the crew
-** (KIND_CREW), and its destruction terminates the crew. Tasks, workers and the
-** manager refer to the crew: a future does not keep its pool alive.
+** Three blocks. The front (KIND_THREAD_POOL, KIND_PROCESS_POOL) is what handles
+** refer to; its destruction terminates the crew (KIND_CREW). Tasks refer to the crew,
+** and it to tasks, which may mention the front: a future does not keep its pool alive.
+** The process that made the pool, the manager and the workers hold the lease
+** (KIND_LEASE): when the last of them has gone, in good order or killed, its
+** destruction ends what has not ended and lets go of all tasks.
 **
 ** Who is who:
 **   submitters   any thread of any process: pool_submit
@@ -98,6 +100,7 @@ struct crew {
   _Atomic uint32_t manager_generation;    /* and generation */
 
   uint32_t places;                 /* constant after init */
+  struct block *lease;             /* not counted; constant from pool_remember on */
   struct block **log;              /* constant after init; not counted, to compare with */
 
   /* what submitters and workers both write, for each task: one cache line */
@@ -138,6 +141,11 @@ struct crew {
 
 struct front {
   struct block head;
+  struct block *_Atomic crew;      /* counted */
+};
+
+struct lease {
+  struct block head;               /* KIND_LEASE */
   struct block *_Atomic crew;      /* counted */
 };
 
@@ -229,11 +237,14 @@ void pool_open (void);
 
 /* The settings of the maker's state, for the workers'; a message in hand, taken. */
 void crew_set_setting (struct crew *c, struct block *setting);
-/* This process made c: it is among those that its end ends. */
-void pool_remember (struct crew *c);
+/* This process made c, and holds its lease until c has ended. False: full. */
+bool pool_remember (struct crew *c);
 /* Lets go of those that have ended. */
 void pool_forget (void);
-/* Ends the pools that main state 'group' of this process made (0: all). */
+/* No manager could be started. */
+void pool_not_begun (struct crew *c);
+/* Ends the thread pools that main state 'group' of this process made (0: all). A
+   template dies with its process, and takes its workers along. */
 void pool_end_all (uint32_t group);
 
 #endif

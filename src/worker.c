@@ -334,7 +334,7 @@ static void vanish (struct life *l) {
   life_end(l);
 }
 
-/* The caller holds the crew. */
+/* The caller holds the lease. */
 static void worker_run (struct crew *c, uint32_t i) {
   struct task *t;
   struct life *life = appear(c, i);
@@ -376,7 +376,7 @@ static struct start *start_new (struct crew *c, uint32_t i) {
   struct start *s = malloc(sizeof *s);
   if (s == NULL)
     return NULL;
-  *s = (struct start){ c, i, handle_new(&c->head) };
+  *s = (struct start){ c, i, handle_new(c->lease) };
   if (s->slot == UINT32_MAX) {
     free(s);
     return NULL;
@@ -441,7 +441,7 @@ static int start_process (struct crew *c, uint32_t i) {
       return CONC_SYSTEM;
     case FORK_CHILD: {
       signal(SIGCHLD, SIG_DFL);
-      uint32_t slot = handle_new(&c->head);
+      uint32_t slot = handle_new(c->lease);
       if (slot != UINT32_MAX)
         worker_run(c, i);
       else
@@ -490,7 +490,7 @@ static _Noreturn void template_main (struct crew *c) {
   a.sa_handler = on_child;
   template_key = self()->key;
   gate_set_hooks(NULL);
-  uint32_t slot = handle_new(&c->head);
+  uint32_t slot = handle_new(c->lease);
   forked = calloc(c->places, sizeof *forked);
   sigset_t none;
   sigemptyset(&none);

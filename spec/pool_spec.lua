@@ -244,6 +244,16 @@ helper.each_pool(function (open, kind)
       for i = 1, 50 do assert.are.equal(1, got[i]) end
     end)
 
+    -- Its length was asked of its metatable, with a bundle in hand that was lost.
+    it("starmap runs nothing of its items' metatables", function ()
+      local pool <close> = open(1)
+      local item = setmetatable({ 1, 2 }, { __index = function () error "asked" end })
+      for _ = 1, 100 do
+        pcall(pool.starmap, pool, math.max, { item, item })
+      end
+      assert.are.same({ 2, n = 1 }, pool:starmap(math.max, { { 1, 2 } }))
+    end)
+
     it("unpacks argument lists", function ()
       local pool <close> = open(2)
       local got = pool:starmap(function (a, b, c)

@@ -157,10 +157,12 @@ static int m_submit (lua_State *L) {
 /* {=== chunks ===} */
 
 /* Adds the items first..last of the list at 3 (spread: each a list of arguments);
-   refusals count them from base + 1. 0, or the index of the item that cannot be sent, its error on the top. */
-static lua_Integer add_items (lua_State *L, struct block **bundle, lua_Integer first,
-                              lua_Integer last, lua_Integer base, bool spread,
-                              bool *full) {
+   refusals count them from base + 1. 0, or the index of the item that cannot be sent, its
+   error on the top. Nothing here may raise, or call the program: the bundle is in hand.
+   So two strings were pushed before, at 'words'. */
+static lua_Integer add_items (lua_State *L, int words, struct block **bundle,
+                              lua_Integer first, lua_Integer last, lua_Integer base,
+                              bool spread, bool *full) {
   struct parcel p;
   for (lua_Integer i = first; i <= last && !*full; i++) {
     int top = lua_gettop(L), n = 1;
@@ -168,11 +170,12 @@ static lua_Integer add_items (lua_State *L, struct block **bundle, lua_Integer f
     lua_rawgeti(L, 3, i);
     if (spread && lua_istable(L, -1)) {
       lua_Integer count = (lua_Integer)lua_rawlen(L, top + 1);
-      if (lua_getfield(L, top + 1, "n") == LUA_TNUMBER)
+      lua_pushvalue(L, words);
+      if (lua_rawget(L, top + 1) == LUA_TNUMBER)
         count = lua_tointeger(L, -1);
       lua_pop(L, 1);
       if (count > 200 || !lua_checkstack(L, (int)count + 10)) {
-        lua_pushliteral(L, "too many arguments");
+        lua_pushvalue(L, words + 1);
         return i;
       }
       n = (int)count;
@@ -236,7 +239,6 @@ static struct block *numbers_of (lua_State *L, lua_Integer first, lua_Integer la
       || (b = bundle_new((size_t)(last - first + 1) * 8)) == NULL)
     return NULL;
   b->flags = (uint16_t)type;
-  luaL_checkstack(L, AT_ONCE, NULL);
   first = add_numbers(L, first, last, type, b);
   for (lua_Integer i = first; i <= last; i += AT_ONCE) {
     int n = (int)(last - i + 1 < AT_ONCE ? last - i + 1 : AT_ONCE);
@@ -268,6 +270,9 @@ static int core_chunk (lua_State *L) {
   lua_Integer base = luaL_optinteger(L, 9, 0);
   struct parcel p;
   lua_settop(L, 8);
+  lua_pushliteral(L, "n");
+  lua_pushliteral(L, "too many arguments");
+  luaL_checkstack(L, AT_ONCE + LUA_MINSTACK, NULL);
   struct handle *h = bind_newhandle(L, KIND_FUTURE);
   codec_encode(L, 2, 1, CODEC_RUN, "argument", 1, &p);
   struct block *call = bundle_new(p.length + 64);
@@ -276,8 +281,10 @@ static int core_chunk (lua_State *L) {
     if (call != NULL) block_destroy(call);
     bind_full(L);
   }
+  /* numbers_of, too, raises nothing: 'call' is in hand */
   struct block *numbers = spread ? NULL : numbers_of(L, first, last);
-  lua_Integer bad = numbers != NULL ? 0 : add_items(L, &call, first, last, base, spread, &full);
+  lua_Integer bad = numbers != NULL ? 0 : add_items(L, 9, &call, first, last, base,
+                                                     spread, &full);
   if (bad != 0) {
     block_destroy(call);
     lua_pushnil(L);

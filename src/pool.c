@@ -2,6 +2,7 @@
 ** pool.c - floor 5: run queue, workers, manager
 */
 #include "pool.h"
+#include "process.h"
 #include "sys.h"
 
 #include <pthread.h>
@@ -1216,12 +1217,18 @@ static struct block *lease_new (struct block *crew) {
 static pthread_mutex_t made_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct made { struct made *next; struct crew *crew; uint32_t slot; } *made;
 
+/* In good order, or its manager has died: then its lease's end is the end of it. */
+static bool has_ended (struct crew *c) {
+  thread_key manager = load_acquire(&c->manager);
+  return load_acquire(&c->phase) == POOL_ENDED || (manager != 0 && record_ended(manager));
+}
+
 /* Takes out of the list those that have ended. */
 static struct made *take_ended (void) {
   struct made **at = &made, *m, *ended = NULL;
   pthread_mutex_lock(&made_mutex);
   while ((m = *at) != NULL) {
-    if (load_acquire(&m->crew->phase) == POOL_ENDED) {
+    if (has_ended(m->crew)) {
       *at = m->next;
       m->next = ended;
       ended = m;
@@ -1333,6 +1340,7 @@ void pool_open (void) {
   task_lost = pool_lost;
   unbegun_before = task_unbegun;
   task_unbegun = pool_unbegun;
+  process_buried = pool_forget;
   task_help = pool_help;
   task_story = pool_story;
 }

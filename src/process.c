@@ -39,6 +39,7 @@ static struct child *children;
 static struct child *spare;        /* to be used again */
 static int nchildren, npolled;
 
+void (*process_buried) (void);
 static _Atomic uint32_t reaped;    /* counts up; futex of who awaits one gone */
 
 /* {=== fork ===} */
@@ -206,6 +207,8 @@ static bool bury (struct child *c, int status) {
   else
     process_bury(c->record, c->generation);
   life_end(c->life);
+  if (process_buried != NULL)
+    process_buried();
   pthread_mutex_lock(&lock);
   nchildren--;
   c->next = spare;

@@ -50,6 +50,8 @@ bool process_reap (void);
 int process_children (void);
 bool process_polled (void);      /* are there children without a pidfd? */
 
+/* Floor 5's: a child of ours is gone, and its record buried. */
+extern void (*process_buried) (void);
 void process_open (void);
 
 #endif

@@ -148,7 +148,11 @@ bool roster_find_dead (uint32_t *slot) {
   guard_lock(&roster->guard);
   for (uint32_t i = 0; i < load_relaxed(&roster->top) && found == NULL; i++) {
     struct block *task = load_relaxed(&roster->place[i]);
-    if (task != NULL && roster_orphaned(task_of(task))) {
+    if (task == NULL)
+      continue;
+    bool orphaned = roster_orphaned(task_of(task));
+    block_went(task);  /* who strikes and frees it may be another process's */
+    if (orphaned) {
       block_ref(&m->refs[0], found = task);
       block_unref(&roster->place[i]);
     }

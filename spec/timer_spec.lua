@@ -161,7 +161,7 @@ describe("conc.timer", function ()
       'ulimit -v 1500000; exec "$0" -e "$1"', helper.lua, [[
       local conc = require "conc"
       local go = conc.event()
-      local t = conc.timer(0.5, print, "ran")
+      local t = conc.timer(3, print, "ran")  -- until then no thread is left to be had
       local hold, why = {}, nil
       repeat
         local ok, e = pcall(conc.thread, function () go:wait() end)

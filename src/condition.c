@@ -41,14 +41,35 @@ static bool told (struct wait_node *node) {
   return load_acquire(&node->state) == NODE_WOKEN;
 }
 
+#define LOST_LOOK  ((nanos)250000000)
+
+/* One who notifies may die with us out of the line and not told yet: the notify was
+   for us. True: so it was; we are told now. */
+static bool was_lost (struct condition *c, struct wait_node *node) {
+  guard_lock(&c->guard);
+  struct wait_node *w = gate_first(&c->line);
+  while (w != NULL && w != node)
+    w = load_relaxed(&w->next);
+  bool lost = w == NULL && !told(node);
+  if (lost)
+    store_release(&node->state, NODE_WOKEN);
+  guard_unlock(&c->guard);
+  return lost;
+}
+
 /* In line, without the lock: until told or 'until'. C2: was a notify meant for
    one who has died? Then the look buries him, and it comes to us. */
 static int sleep_until_told (struct condition *c, struct wait_node *node, deadline until) {
   nanos nap_length = 0;
-  nanos looked = sys_now();
+  nanos looked = sys_now(), searched = looked;
   int rc = CONC_OK;
   while (rc == CONC_OK && !told(node)) {
     rc = nap(&nap_length, until, false);
+    if (rc == CONC_OK && sys_now() - searched >= LOST_LOOK) {
+      if (was_lost(c, node))
+        break;
+      searched = sys_now();
+    }
     thread_key whom = load_relaxed(&c->told);
     if (rc == CONC_OK && whom != 0 && sys_now() - looked >= LOOK_MIN) {
       record_look(whom);
